@@ -1,0 +1,1 @@
+"""How fast snnjax is, one file per question; see README.md."""

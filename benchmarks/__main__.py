@@ -1,0 +1,20 @@
+"""Runs every benchmark of this folder: `python -m benchmarks`."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import benchmarks
+
+from .harness import main
+
+
+def every_benchmark() -> list[ModuleType]:
+    """The modules of this folder that measure something, by name."""
+    names = (module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    names = (name for name in names if name not in ("__main__", "harness"))
+    return [importlib.import_module(f"benchmarks.{name}") for name in sorted(names)]
+
+
+if __name__ == "__main__":
+    main(*(benchmark.run for benchmark in every_benchmark()))

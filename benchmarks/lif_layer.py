@@ -1,0 +1,91 @@
+"""What one layer, Linear and LIF, costs beyond its product of matrices.
+
+The reference is that product alone, x @ weight.T, of a whole batch. Forward and backward is the
+output and the gradients with respect to the input and to every parameter. "lax.scan" is the same
+kernel in a bare `jax.lax.scan`, differentiated by jax alone; "Linear" is the layer without neurons.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from snnjax.neurons import lif
+from snnjax.nn import LIF, Sequential
+
+from .harness import Call, Settings, compare, main, report
+
+SIZES: tuple[tuple[int, int], ...] = ((100, 256), (500, 256), (100, 1024), (500, 1024))
+"""Time steps and neurons, of which there are as many inputs."""
+
+LAYERS: dict[str, dict[str, Any]] = {
+    "LIF": {},
+    "LIF, 2 synapses": {"synapses": 2},
+    "LIF, recurrent": {"recurrent": True},
+}
+
+
+def run(settings: Settings) -> Path:
+    sizes, batch, layers = SIZES, 16, LAYERS
+    if settings.quick:
+        sizes, batch, layers = ((10, 8),), 2, {"LIF, recurrent": {"recurrent": True}}
+    groups = {}
+    for steps, neurons in sizes:
+        for label, options in layers.items():
+            forward = _calls(steps, batch, neurons, options)
+            title = f"{label}, T={steps}, N={neurons}, batch {batch}"
+            groups[f"{title}: forward"] = compare(forward, settings)
+            both = {name: _with_gradients(*call) for name, call in forward.items()}
+            groups[f"{title}: forward and backward"] = compare(both, settings)
+    return report("lif_layer", groups, settings)
+
+
+def _calls(steps: int, batch: int, neurons: int, options: dict[str, Any]) -> dict[str, Call]:
+    key = jax.random.key(0)
+    linear = eqx.nn.Linear(neurons, neurons * options.get("synapses", 1), use_bias=False, key=key)
+    network = Sequential(linear, LIF(neurons, key=key, **options))
+    x = jax.random.bernoulli(key, 0.1, (batch, steps, neurons)).astype(float)
+    arrays, static = eqx.partition(network, eqx.is_inexact_array)
+
+    def of_batch(function: Callable[..., Any]) -> Call:
+        def call(arrays: Any, x: jax.Array) -> jax.Array:
+            return jax.vmap(functools.partial(function, eqx.combine(arrays, static)))(x)
+
+        return call, (arrays, x)
+
+    return {
+        "product alone": (lambda weight, x: x @ weight.T, (linear.weight, x)),
+        "Linear": of_batch(lambda network, x: jax.vmap(network.layers[0])(x)),
+        "Linear + lax.scan": of_batch(_scanned),
+        "Linear + LIF": of_batch(lambda network, x: network(x)[0]),
+    }
+
+
+def _scanned(network: Sequential, x: jax.Array) -> jax.Array:
+    """The network without the derivatives that `snnjax.scan` makes for it."""
+    linear, layer = network.layers
+    params = lif.LIFParams(*layer.alphas(), layer.threshold, layer.bias, layer.w_rec)
+
+    def step(state: lif.LIFState, x: jax.Array) -> tuple[lif.LIFState, jax.Array]:
+        return lif.step(params, state, x, surrogate=layer.surrogate, max_spikes=layer.max_spikes)
+
+    current = jax.vmap(linear)(x).reshape(len(x), layer.neurons, layer.synapses)
+    return jax.lax.scan(step, layer.initial_state(), current)[1]
+
+
+def _with_gradients(function: Callable[..., Any], args: tuple[Any, ...]) -> Call:
+    shape = jax.eval_shape(function, *args).shape
+    cotangent = jax.random.normal(jax.random.key(1), shape)
+
+    def both(cotangent: jax.Array, *args: Any) -> Any:
+        y, pull = jax.vjp(function, *args)
+        return y, pull(cotangent)
+
+    return both, (cotangent, *args)
+
+
+if __name__ == "__main__":
+    main(run)

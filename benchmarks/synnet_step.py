@@ -1,0 +1,79 @@
+"""What the constraints of a chip cost in training: one training step of a SynNet.
+
+The reference is the step in plain float: loss, gradients and the update by Adam. The others are the
+same step through transforms of the parameters, and through the integers of a Xylo.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import optax
+
+from snnjax import quant, transforms
+from snnjax.hardware import xylo
+from snnjax.networks import SynNet
+from snnjax.params import trainable
+
+from .harness import Call, Settings, compare, main, report
+
+Run = Callable[[SynNet, jax.Array], jax.Array]
+"""(network, batch of inputs) -> batch of outputs over time."""
+
+OPTIMIZER = optax.adam(1e-3)
+
+
+def run(settings: Settings) -> Path:
+    hidden, steps, batch = ((6,), 10, 2) if settings.quick else ((60, 60, 60), 100, 64)
+    keys = jax.random.split(jax.random.key(0), 3)
+    model = SynNet(10, 16, hidden, (2, 4, 8)[: len(hidden)], key=keys[0])
+    x = jax.random.poisson(keys[1], 1.0, (batch, steps, 16)).astype(float)
+    labels = jax.random.randint(keys[2], (batch,), 0, 10)
+    plan = transforms.plan(model, {"weights": quant.Int(8), "decays": quant.Bitshift()})
+    late = xylo.latency(model)
+
+    def plain(model: SynNet, x: jax.Array) -> jax.Array:
+        return jax.vmap(model)(x)[0]
+
+    def planned(model: SynNet, x: jax.Array) -> jax.Array:
+        return plain(transforms.apply(plan, model), x)
+
+    def chip(model: SynNet, x: jax.Array) -> jax.Array:
+        return xylo.emulate(model)(x).spikes_out[:, late:]
+
+    calls = {
+        "training step, float": _training_step(plain, model, x, labels),
+        "training step, transformed": _training_step(planned, model, x, labels),
+        "training step, the chip's integers": _training_step(chip, model, x, labels),
+        "forward, float": _forward(plain, model, x),
+        "forward, transformed": _forward(planned, model, x),
+    }
+    title = f"SynNet 16-{'-'.join(map(str, hidden))}-10, T={steps}, batch {batch}"
+    return report("synnet_step", {title: compare(calls, settings)}, settings)
+
+
+def _forward(run: Run, model: SynNet, x: jax.Array) -> Call:
+    arrays, static = eqx.partition(model, eqx.is_array)
+    return lambda arrays, x: run(eqx.combine(arrays, static), x), (arrays, x)
+
+
+def _training_step(run: Run, model: SynNet, x: jax.Array, labels: jax.Array) -> Call:
+    # The constants are in the program, as they are where they are not trained.
+    trained, held = eqx.partition(model, trainable(model))
+
+    def loss(trained: Any, x: jax.Array, labels: jax.Array) -> jax.Array:
+        counts = run(eqx.combine(trained, held), x).sum(axis=1)
+        return optax.softmax_cross_entropy_with_integer_labels(counts, labels).mean()
+
+    def step(trained: Any, opt_state: Any, x: jax.Array, labels: jax.Array) -> Any:
+        value, grads = jax.value_and_grad(loss)(trained, x, labels)
+        updates, opt_state = OPTIMIZER.update(grads, opt_state, trained)
+        return eqx.apply_updates(trained, updates), opt_state, value
+
+    return step, (trained, OPTIMIZER.init(trained), x, labels)
+
+
+if __name__ == "__main__":
+    main(run)

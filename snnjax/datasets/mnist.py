@@ -1,0 +1,69 @@
+"""MNIST from the IDX files in which it is distributed."""
+
+import gzip
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+_UINT8 = 8
+
+
+class Mnist(NamedTuple):
+    """Images of 28 by 28 pixels from 0 to 255, and the digits that they show."""
+
+    images: UInt8[np.ndarray, "n 28 28"]
+    labels: UInt8[np.ndarray, " n"]
+
+
+def load_mnist(folder: str | Path, part: Literal["train", "t10k"] = "train") -> Mnist:
+    """Images and labels from a folder with the original files, packed (.gz) or not.
+
+    Args:
+        folder: where `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and so on are.
+        part: "train", 60,000 images, or "t10k", 10,000 others.
+
+    Raises:
+        FileNotFoundError: if a file is not there.
+        ValueError: if a file is not what it should be. Source: LeCun, Cortes, Burges, "The MNIST
+            database of handwritten digits", CC BY-SA 3.0.
+    """
+    if part not in ("train", "t10k"):
+        raise ValueError(f"`part` must be one of 'train', 't10k'; got {part!r}")
+    images = read_idx(_find(Path(folder), f"{part}-images-idx3-ubyte"))
+    labels = read_idx(_find(Path(folder), f"{part}-labels-idx1-ubyte"))
+    if images.shape != (len(labels), 28, 28) or labels.ndim != 1:
+        raise ValueError(
+            f"`folder`: {folder} holds images of shape {images.shape} and labels of shape "
+            f"{labels.shape}, not one label for each image of 28 by 28"
+        )
+    return Mnist(images, labels)
+
+
+def read_idx(path: str | Path) -> UInt8[np.ndarray, "..."]:
+    """An array of bytes from an IDX file, packed (.gz) or not.
+
+    The format: two zeros, the type (8 for bytes), the number of axes, the size of each as a 32-bit
+    big-endian number, and the data.
+
+    Raises:
+        ValueError: if the file is no IDX file of bytes, or is cut short.
+    """
+    path = Path(path)
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UINT8:
+        raise ValueError(f"`path`: {path} is no IDX file of bytes; it begins with {raw[:4]!r}")
+    start = 4 + 4 * raw[3]
+    shape = tuple(np.frombuffer(raw[4:start], ">i4").tolist())
+    data = np.frombuffer(raw[start:], np.uint8)
+    if len(shape) != raw[3] or data.size != np.prod(shape, dtype=int):
+        raise ValueError(f"`path`: {path} should hold {shape}, but {data.size} bytes follow")
+    return data.reshape(shape)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"`folder`: there is neither {name} nor {name}.gz in {folder}")

@@ -1,0 +1,1 @@
+"""Chips: for each family, what it can hold, and how a network becomes what it runs."""

@@ -1,0 +1,118 @@
+"""From real-valued parameters to the integers that the chip holds."""
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..._typing import FloatArray
+from ...decay import nearest_dash
+from ...passthrough import round_passthrough, with_value
+from .spec import Chip, Spec
+
+Method: TypeAlias = Literal["global", "channel"]
+Scale: TypeAlias = Float[Array, " neurons"]
+
+
+def quantize(spec: Spec, method: Method = "channel") -> Spec:
+    """Round a mapped network to the integers of its chip.
+
+    A neuron computes the same if its weights, bias and threshold are all multiplied by one number,
+    its scale. Weights are then rounded to 8 bits and biases and thresholds to 16.
+
+    - "global": one scale for all hidden neurons, which takes the largest of their input weights,
+      recurrent weights and biases to 127, and one for the readout, from its weights and biases.
+    - "channel": a scale for each neuron, which takes the largest weight that feeds it to 127. This
+      is finer: no neuron pays for another's outlier.
+
+    Where a threshold, or a bias, would not fit 16 bits at that scale, the neuron gets the largest
+    scale at which it does. A readout with infinite thresholds gets the largest threshold there is,
+    which leaves its scale alone; since it is read as membrane potentials, which are to be compared
+    with each other, its neurons always share one scale. Dashes become the whole numbers whose
+    decays are nearest, at least 1, since a dash of 0 wipes a state out.
+
+    Args:
+        spec: what `map_network` gave.
+        method: "global" or "channel".
+
+    Returns:
+        The spec in int32.
+
+    Raises:
+        ValueError: if `method` is unknown or the spec is quantised already.
+    """
+    if method not in ("global", "channel"):
+        raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
+    if spec.quantized:
+        raise ValueError("`spec` is quantised already; give what `map_network` returns")
+    integers = rounded(spec, *scales(spec, method))
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.int32), integers)
+
+
+def scales(spec: Spec, method: Method) -> tuple[Scale, Scale]:
+    """What the parameters of each hidden and each output neuron are multiplied with."""
+    return _scale_hidden(spec, method), _scale_out(spec, method)
+
+
+def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
+    """The whole numbers that the chip holds, in floating point, with gradients straight through.
+
+    Args:
+        spec: what `map_network` gave.
+        hidden: scale of each hidden neuron.
+        out: scale of each output neuron.
+    """
+
+    def dash(values: FloatArray) -> FloatArray:
+        return with_value(values, nearest_dash(values, spec.chip.max_dash).astype(values.dtype))
+
+    return dataclasses.replace(
+        spec,
+        w_in=round_passthrough(spec.w_in * hidden[:, None]),
+        w_rec=round_passthrough(spec.w_rec * hidden[:, None]),
+        w_out=round_passthrough(spec.w_out * out),
+        bias=None if spec.bias is None else round_passthrough(spec.bias * hidden),
+        bias_out=None if spec.bias_out is None else round_passthrough(spec.bias_out * out),
+        threshold=round_passthrough(_threshold(spec.threshold, hidden, spec.chip)),
+        threshold_out=round_passthrough(_threshold(spec.threshold_out, out, spec.chip)),
+        dash_mem=dash(spec.dash_mem),
+        dash_syn=dash(spec.dash_syn),
+        dash_mem_out=dash(spec.dash_mem_out),
+        dash_syn_out=dash(spec.dash_syn_out),
+    )
+
+
+def _threshold(threshold: Float[Array, " neurons"], scale: Scale, chip: Chip) -> FloatArray:
+    return jnp.where(jnp.isfinite(threshold), threshold * scale, chip.max_state)
+
+
+def _scale_hidden(spec: Spec, method: Method) -> Scale:
+    weights = jnp.concatenate([spec.w_in, spec.w_rec])
+    return _scale(jnp.moveaxis(weights, 1, -1), spec.bias, spec.threshold, method, spec.chip)
+
+
+def _scale_out(spec: Spec, method: Method) -> Scale:
+    parameters = spec.w_out, spec.bias_out, spec.threshold_out
+    shared = _scale(*parameters, "global", spec.chip)
+    never_fires = jnp.isinf(spec.threshold_out).any()
+    return jnp.where(never_fires, shared, _scale(*parameters, method, spec.chip))
+
+
+def _scale(
+    weights: Float[Array, "*sources targets"],
+    bias: Float[Array, " targets"] | None,
+    threshold: Float[Array, " targets"],
+    method: Method,
+    chip: Chip,
+) -> Scale:
+    """The number that each target's weights, bias and threshold are multiplied with."""
+    weight = jnp.max(jnp.abs(weights), axis=tuple(range(weights.ndim - 1)), initial=0)
+    offset = jnp.zeros_like(weight) if bias is None else jnp.abs(bias)
+    if method == "global":
+        weight = jnp.broadcast_to(jnp.maximum(weight.max(), offset.max()), weight.shape)
+    # A neuron that nothing feeds is scaled by its bias, or else its threshold.
+    largest = jnp.where(weight > 0, weight, jnp.where(offset > 0, offset, threshold))
+    fits = jnp.where(jnp.isfinite(threshold), chip.max_state / threshold, jnp.inf)
+    return jnp.minimum(chip.max_weight / largest, jnp.minimum(fits, chip.max_state / offset))

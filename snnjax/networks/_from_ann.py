@@ -1,0 +1,130 @@
+"""Networks of rectified linear units made into networks of integrate-and-fire neurons."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .._typing import FloatArray
+from ..nn import IAF, Sequential, TimeStepDropout
+
+_WEIGHTED = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
+_DROPOUT = eqx.nn.Dropout | TimeStepDropout | eqx.nn.Identity
+
+
+def from_ann(
+    model: Callable[..., Any],
+    data: ArrayLike,
+    *,
+    percentile: float = 99.9,
+    max_spikes: int | None = None,
+) -> Sequential:
+    """The spiking network whose rates are the activations of a network of ReLUs.
+
+    Every ReLU becomes `IAF` neurons of threshold 1, which fire once in a step where the activation
+    is as high as `percentile` of those that `data` gives rise to in its layer. For that, with
+    scale_l that activation of layer l and scale_0 = 1:
+
+        weight_l <- weight_l * scale_(l-1)/scale_l        bias_l <- bias_l / scale_l
+
+    A layer that never is active is left alone: scale_l = scale_(l-1). A last layer without a ReLU
+    gives what the network gave, as the mean over time. Shown the same input at every step, the
+    rates approach the activations with an error of at most 1/time; those above the percentile need
+    several spikes per step. Dropout is left out. Sources: Diehl et al., IJCNN 2015; Rueckauer et
+    al., Frontiers in Neuroscience 2017.
+
+    Args:
+        model: an `eqx.nn.Sequential` or a `snnjax.Sequential`, nested if wanted, of
+            `eqx.nn.Linear`, `eqx.nn.Conv`, `jax.nn.relu` and layers that are linear without a bias,
+            such as average pooling and flattening. `eqx.nn.Lambda` may be around functions.
+        data: inputs to take the activations of, the sample axis first.
+        percentile: of the activations above 0, in per cent.
+        max_spikes: most spikes of a neuron in one step; None for no cap.
+
+    Raises:
+        ValueError: if `percentile` is out of range, `data` is empty or not finite, or a layer has
+            no counterpart, such as maximum pooling; the message names the layer.
+    """
+    if not 0 < percentile <= 100:
+        raise ValueError(f"`percentile` must be above 0 and at most 100; got {percentile!r}")
+    x = jnp.asarray(data, float)
+    if len(x) == 0 or not bool(jnp.isfinite(x).all()):
+        raise ValueError("`data` must hold at least one sample, and finite numbers only")
+    layers: list[Callable[..., Any]] = []
+    scale, weighted = 1.0, None
+    for path, layer in _flat(model):
+        if isinstance(layer, _DROPOUT):
+            continue
+        if _is_relu(layer):
+            x = jax.nn.relu(x)
+            after = scale if weighted is None else _highest(x, percentile, scale)
+            _rescale(layers, weighted, scale, after)
+            layers.append(IAF(x.shape[1:], max_spikes=max_spikes))
+            scale, weighted = after, None
+            continue
+        if isinstance(layer, _WEIGHTED):
+            # Two products in a row: between them the numbers are those of the network given.
+            _rescale(layers, weighted, scale, 1.0)
+            scale, weighted = 1.0 if weighted is not None else scale, len(layers)
+        else:
+            _check_linear(path, layer, x)
+        layers.append(layer)
+        x = jax.vmap(layer)(x)
+    _rescale(layers, weighted, scale, 1.0)
+    return Sequential(*layers)
+
+
+def _flat(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The layers of nested networks in order, with their paths."""
+    if not isinstance(model, eqx.nn.Sequential | Sequential):
+        yield path or "model", model
+        return
+    for i, layer in enumerate(model.layers):
+        yield from _flat(layer, f"{path}.layers[{i}]".removeprefix("."))
+
+
+def _is_relu(layer: Any) -> bool:
+    return (layer.fn if isinstance(layer, eqx.nn.Lambda) else layer) is jax.nn.relu
+
+
+def _highest(x: FloatArray, percentile: float, before: float) -> float:
+    """The percentile of the activations above 0; the scale before if there are none."""
+    active = np.asarray(x)[np.asarray(x) > 0]
+    return float(np.percentile(active, percentile)) if active.size else before
+
+
+def _rescale(
+    layers: list[Callable[..., Any]], index: int | None, before: float, after: float
+) -> None:
+    """Make the product at `index`, if any, go from inputs over `before` to outputs over `after`."""
+    if index is None:
+        return
+    layer: Any = layers[index]
+    bias = None if layer.bias is None else layer.bias / after
+    layers[index] = eqx.tree_at(
+        lambda product: (product.weight, product.bias),
+        layer,
+        (layer.weight * (before / after), bias),
+        is_leaf=lambda node: node is None,
+    )
+
+
+def _check_linear(path: str, layer: Any, x: FloatArray) -> None:
+    """Refuse what is not linear: what it makes of rates is not the mean of what it makes of spikes.
+
+    Found out with two samples rather than from a list of classes, so that it is known of anything.
+    """
+    a, b = x[0], x[-1][..., ::-1] if x.ndim > 1 else x[-1]
+    try:
+        apart, together = layer(a) + layer(b), layer(a + b)
+    except Exception as error:
+        raise ValueError(f"`{path}`: {type(layer).__name__} cannot be applied: {error}") from error
+    if not np.allclose(apart, together, rtol=1e-4, atol=1e-5):
+        raise ValueError(
+            f"`{path}`: {type(layer).__name__} has no counterpart in spikes, as it is neither a "
+            "ReLU nor linear; for maximum pooling, take eqx.nn.AvgPool2d"
+        )

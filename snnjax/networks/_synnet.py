@@ -1,0 +1,177 @@
+"""SynNet: feed-forward spiking network whose memory is a spread of synaptic time constants."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from .. import decay
+from .._typing import FloatArray, Key
+from ..nn import LEAKS, LIF, Chain, TimeStepDropout
+from ..surrogate import PeriodicExponential, Surrogate
+
+_NEVER = 2.0**15 - 1
+"""Threshold of a readout that is read as a membrane potential: the largest that a chip holds."""
+
+
+class SynNet(Chain):
+    """[Linear -> LIF (-> TimeStepDropout)] for every hidden layer, then Linear -> LIF; no biases.
+
+    The synaptic time constants of a hidden layer with n of them are (tau_syn_base/dt)^j * dt for
+    j = 1..n, dealt out to its neurons in turn. The weights start uniform within
+    +-sqrt(6/n_in) * dt/tau_syn. Trained or not, the readout keeps its time constants and threshold.
+
+    Input `(time, n_channels)`, output `(time, n_classes)`. Sources: Bos and Muir, arXiv 2208.12991
+    and arXiv 2406.15112; Rockpool, `SynNet`.
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        n_channels: int,
+        size_hidden_layers: Sequence[int] = (60,),
+        time_constants_per_layer: Sequence[int] = (10,),
+        *,
+        tau_syn_base: float = 2e-3,
+        tau_mem: float = 2e-3,
+        tau_syn_out: float = 2e-3,
+        quantize_time_constants: bool = True,
+        train_time_constants: bool = False,
+        threshold: float = 1.0,
+        threshold_out: ArrayLike | None = None,
+        train_threshold: bool = False,
+        max_spikes: int = 31,
+        max_spikes_out: int = 1,
+        p_dropout: float = 0.0,
+        dt: float = 1e-3,
+        output: Literal["spikes", "vmem"] = "spikes",
+        leak: Literal["taus", "decays", "bitshifts"] = "decays",
+        surrogate: Surrogate | None = None,
+        key: Key,
+    ):
+        """Make a network.
+
+        Args:
+            n_classes: output neurons.
+            n_channels: input channels.
+            size_hidden_layers: neurons of each hidden layer.
+            time_constants_per_layer: number of synaptic time constants of each hidden layer.
+            tau_syn_base: shortest synaptic time constant of the hidden layers in seconds; above dt.
+            tau_mem: time constant of all membranes in seconds.
+            tau_syn_out: synaptic time constant of the readout in seconds.
+            quantize_time_constants: start from time constants that whole bit shifts make.
+            train_time_constants: train the time constants of the hidden layers.
+            threshold: threshold of the hidden neurons.
+            threshold_out: thresholds of the readout, one number or (n_classes,); that of the hidden
+                neurons if None. Only for `output="spikes"`.
+            train_threshold: train the thresholds of the hidden layers.
+            max_spikes: most spikes of a hidden neuron in one step.
+            max_spikes_out: most spikes of a readout neuron in one step.
+            p_dropout: probability that a hidden neuron is silenced at a time step in training.
+            dt: length of a step in seconds.
+            output: what the network gives: the readout's spikes, or its membrane potentials, which
+                then never reach its threshold of 2^15-1.
+            leak: which parameters carry the time constants; see `snnjax.nn.LIF`.
+            surrogate: spike function; `PeriodicExponential()` if None.
+            key: for the weights.
+
+        Raises:
+            ValueError: if a size is not above 0, if the two lists differ in length or are empty, if
+                tau_syn_base is not above dt, if leak is unknown, if threshold_out is given without
+                use, or if a layer refuses its argument.
+        """
+        _check_sizes(n_classes, n_channels, size_hidden_layers, time_constants_per_layer)
+        if tau_syn_base <= dt:
+            raise ValueError(f"`tau_syn_base` must be above dt = {dt} s; got {tau_syn_base} s")
+        if leak not in LEAKS:
+            raise ValueError(f"`leak` must be one of {', '.join(map(repr, LEAKS))}; got {leak!r}")
+        keys = jax.random.split(key, len(size_hidden_layers) + 1)
+        times = tuple(LEAKS[leak].__dataclass_fields__)
+        frozen = () if train_time_constants else times
+        frozen += () if train_threshold else ("threshold",)
+        neurons = functools.partial(
+            LIF, bias=None, dt=dt, leak=leak, surrogate=surrogate or PeriodicExponential()
+        )
+        whole = functools.partial(_whole_dashes, dt=dt) if quantize_time_constants else jnp.asarray
+        layers: list[Callable[..., Any]] = []
+        n_in = n_channels
+        for n, n_taus, k in zip(size_hidden_layers, time_constants_per_layer, keys, strict=False):
+            tau_syn = whole(_spread(tau_syn_base, n_taus, n, dt))
+            layers += [
+                _linear(n_in, n, dt / tau_syn, k),
+                neurons(
+                    n,
+                    tau_mem=whole(tau_mem),
+                    tau_syn=tau_syn,
+                    threshold=threshold,
+                    max_spikes=max_spikes,
+                    frozen=frozen,
+                ),
+            ]
+            if p_dropout > 0:
+                layers.append(TimeStepDropout(p_dropout))
+            n_in = n
+        tau_syn = whole(tau_syn_out)
+        layers += [
+            _linear(n_in, n_classes, dt / tau_syn, keys[-1]),
+            neurons(
+                n_classes,
+                tau_mem=whole(tau_mem),
+                tau_syn=tau_syn,
+                threshold=_threshold_out(output, threshold_out, threshold),
+                max_spikes=max_spikes_out,
+                output=output,
+                frozen=(*times, "threshold"),
+            ),
+        ]
+        super().__init__(*layers)
+
+
+def _check_sizes(
+    n_classes: int, n_channels: int, sizes: Sequence[int], n_taus: Sequence[int]
+) -> None:
+    if len(sizes) != len(n_taus) or not sizes:
+        raise ValueError(
+            "`size_hidden_layers` and `time_constants_per_layer` need one entry for each hidden "
+            f"layer, and there must be one; got {len(sizes)} and {len(n_taus)}"
+        )
+    counts = {
+        "n_classes": n_classes,
+        "n_channels": n_channels,
+        "size_hidden_layers": sizes,
+        "time_constants_per_layer": n_taus,
+    }
+    for name, value in counts.items():
+        if min(value if isinstance(value, Sequence) else (value,)) < 1:
+            raise ValueError(f"`{name}` must be above 0; got {value}")
+
+
+def _threshold_out(output: str, threshold_out: ArrayLike | None, threshold: float) -> ArrayLike:
+    if output != "vmem":
+        return threshold if threshold_out is None else threshold_out
+    if threshold_out is not None:
+        raise ValueError("`threshold_out` has no use where `output` is 'vmem'; leave it out")
+    return _NEVER
+
+
+def _spread(base: float, n_taus: int, neurons: int, dt: float) -> Float[Array, " neurons"]:
+    taus = (base / dt) ** jnp.arange(1.0, n_taus + 1) * dt
+    return jnp.resize(taus, (neurons,))
+
+
+def _whole_dashes(tau: ArrayLike, dt: float) -> FloatArray:
+    """The time constant of the nearest whole dash that a chip holds and that does not wipe out."""
+    return decay.dash_to_tau(jnp.clip(jnp.round(decay.tau_to_dash(tau, dt)), 1, 15), dt)
+
+
+def _linear(n_in: int, n_out: int, scale: FloatArray, key: Key) -> eqx.nn.Linear:
+    """A product without bias, its weights within +-sqrt(6/n_in), scaled for each output."""
+    bound = (6 / n_in) ** 0.5
+    weight = jax.random.uniform(key, (n_out, n_in), minval=-bound, maxval=bound)
+    layer = eqx.nn.Linear(n_in, n_out, use_bias=False, key=key)
+    return eqx.tree_at(lambda linear: linear.weight, layer, weight * scale.reshape(-1, 1))

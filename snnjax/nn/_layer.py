@@ -1,0 +1,92 @@
+"""What every layer with a state can do."""
+
+import abc
+from typing import TypeAlias
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from .._typing import FloatArray, Key, PyTree
+
+Records: TypeAlias = dict[str, FloatArray]
+"""States and outputs over time, by path."""
+
+
+class Layer(eqx.Module):
+    """A layer with a state that it takes and returns, and never keeps.
+
+    Works on one sequence without a batch axis, time first; `jax.vmap` gives batches.
+    """
+
+    @abc.abstractmethod
+    def initial_state(self) -> PyTree:
+        """The resting state."""
+
+    def step(
+        self, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
+    ) -> tuple[FloatArray, PyTree]:
+        """One time step, for streaming.
+
+        Args:
+            x: the input of one step: what `__call__` takes, without the time axis.
+            state: the state before the step; None is the resting state.
+            key: needed where something in the layer is random.
+
+        Returns:
+            The output of the step, and the state after it.
+        """
+        y, state, _ = self.evolve(as_float(x)[None], state, key=key, record=False)
+        return y[0], state
+
+    @abc.abstractmethod
+    def evolve(
+        self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
+    ) -> tuple[FloatArray, PyTree, Records]:
+        """What `__call__` and `record` share: a run over time that may be recorded.
+
+        A layer of your own defines this one. It returns the output, the state after the last step,
+        and, if `record`, its states and outputs over time by name; otherwise an empty dictionary.
+        """
+
+    def __call__(
+        self, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
+    ) -> tuple[FloatArray, PyTree]:
+        """A whole sequence.
+
+        Args:
+            x: input, time first. Integers, such as event counts, become floating-point numbers.
+            state: the state before the first step; None is the resting state.
+            key: needed where something in the layer is random.
+
+        Returns:
+            The output, time first, and the state after the last step.
+        """
+        y, state, _ = self.evolve(as_float(x), state, key=key, record=False)
+        return y, state
+
+
+def as_float(x: ArrayLike) -> Float[Array, "..."]:
+    """`x` as a floating-point array; a dtype that is floating-point already is kept."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
+
+
+def record(
+    layer: Layer, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
+) -> tuple[FloatArray, PyTree, Records]:
+    """Run a network over a sequence and keep every layer's states and outputs.
+
+    Args:
+        layer: a network or a single layer.
+        x: input, time first.
+        state: the state before the first step; None is the resting state.
+        key: needed where something in the network is random.
+
+    Returns:
+        The output and the state, as `layer(x, state, key=key)` gives them, and a dictionary of
+        arrays, time first, keyed by the layer's path and the name of the state:
+        `records["layers[1].vmem"]`, `records["layers[1].output"]`.
+    """
+    return layer.evolve(as_float(x), state, key=key, record=True)

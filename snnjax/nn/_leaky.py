@@ -1,0 +1,117 @@
+"""snnTorch's leaky neurons, with the reset of a spike during the step after it."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Unpack
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from .._typing import FloatArray, PyTree
+from ..neurons import leaky
+from ..params import param
+from ._spiking import NeuronSettings, Reset, SpikingNeuron
+
+
+class Leaky(SpikingNeuron):
+    r"""Leaky integrate-and-fire neurons whose input is not decayed: snnTorch's Leaky and RLeaky.
+
+    Per step: isyn = alpha_syn*isyn + x, or x without a synapse; vmem = alpha_mem*vmem + isyn -
+    spikes_before*threshold, the reset of the last step's spikes; spikes = floor(vmem/threshold), at
+    least 0 and at most `max_spikes`. `snnjax.neurons.leaky` has the kernel, and says how a reset to
+    zero and one without a delay go.
+
+    Decays are per step and have no unit; `snnjax.decay` makes them of time constants. snnTorch
+    calls alpha_mem beta, and alpha_syn alpha. Input and output `(time, *shape)`. Source: snnTorch,
+    `Leaky`, `RLeaky` and `Synaptic`, arXiv 2109.12894.
+    """
+
+    reset_delay: bool = eqx.field(static=True)
+    v_reset: FloatArray | None
+    min_vmem: FloatArray | None
+    alpha_mem: FloatArray = param(family="decays")
+    alpha_syn: FloatArray | None = param(family="decays")
+    threshold: FloatArray = param(family="thresholds")
+
+    hookable: ClassVar = ("vmem", "isyn")
+
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        alpha_mem: ArrayLike,
+        *,
+        alpha_syn: ArrayLike | None = None,
+        threshold: ArrayLike = 1.0,
+        min_vmem: ArrayLike | None = None,
+        reset: Reset = "subtract",
+        v_reset: ArrayLike | None = None,
+        reset_delay: bool = True,
+        max_spikes: int | None = 1,
+        frozen: Sequence[str] = ("alpha_mem", "alpha_syn", "threshold", "v_reset", "min_vmem"),
+        **settings: Unpack[NeuronSettings],
+    ):
+        """Make a layer. Parameters are one number, one per channel or one per neuron.
+
+        Args:
+            shape: number of neurons, or sizes such as (channels, height, width).
+            alpha_mem: decay factors of the membranes per step, above 0.
+            alpha_syn: decay factors of the synapses per step, above 0; None for no synapses.
+            threshold: firing thresholds.
+            min_vmem: lower bound of vmem; None for none.
+            reset: what follows a spike: "subtract" a threshold, "zero" goes to `v_reset`, "none".
+                A delayed reset to zero takes the input of its own step with it if there are
+                synapses or a recurrent connection, and only then, as in snnTorch.
+            v_reset: where "zero" resets to; None is 0.
+            reset_delay: reset vmem during the step after the spike, so that vmem shows the spike.
+            max_spikes: most spikes of a neuron in one step; None for no cap.
+            frozen: names of the parameters that are not trained: they get no gradient. As in
+                snnTorch, these are all of them by default.
+            **settings: see `NeuronSettings`.
+
+        Raises:
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
+                a parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`.
+        """
+        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
+        self.alpha_mem = self._parameter("alpha_mem", alpha_mem, above=0)
+        positive = None if alpha_syn is None else self._parameter("alpha_syn", alpha_syn, above=0)
+        self.alpha_syn = positive
+        self.min_vmem = self._optional("min_vmem", min_vmem)
+        self.v_reset = self._reset_to(v_reset)
+        self.reset_delay = reset_delay
+        self._freeze(frozen)
+
+    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
+        params = leaky.LeakyParams(
+            self.alpha_mem, self.threshold, self.alpha_syn, self.v_reset, self.min_vmem
+        )
+        wipe_input = self.alpha_syn is not None or self.w_rec is not None
+        return functools.partial(
+            leaky.step, params, reset_delay=self.reset_delay, wipe_input=wipe_input
+        )
+
+    def _rest(self, dtype: jnp.dtype) -> PyTree:
+        return leaky.init(self.size, dtype, synapse=self.alpha_syn is not None)
+
+
+class Synaptic(Leaky):
+    """`Leaky` with a synapse, its arguments in the order of snnTorch's `Synaptic`."""
+
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        alpha_syn: ArrayLike,
+        alpha_mem: ArrayLike,
+        **settings: Any,
+    ):
+        """Make a layer.
+
+        Args:
+            shape: number of neurons, or sizes such as (channels, height, width).
+            alpha_syn: decay factors of the synapses per step, above 0.
+            alpha_mem: decay factors of the membranes per step, above 0.
+            **settings: see `Leaky`.
+        """
+        super().__init__(shape, alpha_mem, alpha_syn=alpha_syn, **settings)

@@ -1,0 +1,154 @@
+"""Layers that are not ours, such as equinox's own, applied at every time step.
+
+They see one time step at a time, as one batched call over the time axis. Nearly all are static.
+Those of equinox that keep statistics (`eqx.nn.BatchNorm`, `eqx.nn.SpectralNorm`) have them as their
+state, an `eqx.nn.State`, which a network takes and gives back in their place in its own state. The
+time axis is called "time", so `eqx.nn.BatchNorm(channels, axis_name=("time", "batch"))` normalises
+over time and batch; `snnjax.nn.run_batch` names the batch.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from .._tree import modules_with_path
+from .._typing import FloatArray, Key, PyTree
+from ._validate import InputError
+
+TIME_AXIS = "time"
+"""Name of the axis over which layers that are not ours are mapped."""
+
+
+def alike(layer: Callable[..., Any]) -> Callable[..., Any]:
+    """`layer`, whose statistics are known by their place in it.
+
+    Equinox knows them by the identity of an object until `eqx.nn.make_with_state` renames them, so
+    that two models made alike would not be alike for `jax.jit` and for checkpoints.
+    """
+    if not _is_stateful(layer):
+        return layer
+
+    def renamed(path: Any, node: Any) -> Any:
+        if not isinstance(node, eqx.nn.StateIndex):
+            return node
+        index = eqx.nn.StateIndex(node.init)
+        object.__setattr__(index, "marker", jax.tree_util.keystr(path))
+        return index
+
+    return jax.tree_util.tree_map_with_path(
+        renamed, layer, is_leaf=lambda node: isinstance(node, eqx.nn.StateIndex)
+    )
+
+
+def static_state(layer: Callable[..., Any]) -> eqx.nn.State | None:
+    """The state that a layer which is not ours starts from: None if it has none."""
+    return eqx.nn.State(layer) if _is_stateful(layer) else None
+
+
+def apply_static(
+    layer: Callable[..., Any], x: FloatArray, state: PyTree, key: Key | None
+) -> tuple[FloatArray, PyTree]:
+    """`layer` at every time step of `x`, as one batched call over the time axis.
+
+    Raises:
+        InputError: if the layer does not take what it is given, or averages over an axis that there
+            is not, or over one that is not the time.
+    """
+    _check_input(layer, x.shape[1:])
+    if _is_stateful(layer):
+        return _apply_stateful(layer, x, static_state(layer) if state is None else state, key)
+    if not _takes_key(layer) or key is None:
+        return jax.vmap(layer)(x), None
+    keys = jax.random.split(key, len(x))
+    return jax.vmap(lambda x_t, key_t: layer(x_t, key=key_t))(x, keys), None
+
+
+def _apply_stateful(
+    layer: Any, x: FloatArray, state: PyTree, key: Key | None
+) -> tuple[FloatArray, PyTree]:
+    _check_axes(layer)
+    keys = None if key is None else jax.random.split(key, len(x))
+    run = jax.vmap(
+        lambda x_t, state, key_t: layer(x_t, state, key=key_t),
+        in_axes=(0, None, 0),
+        out_axes=(0, None),
+        axis_name=TIME_AXIS,
+    )
+    try:
+        return run(x, state, keys)
+    except NameError as error:
+        raise InputError(
+            f"{type(layer).__name__} averages over an axis that has no `jax.vmap` of that name "
+            f"around the network ({error}); `snnjax.nn.run_batch` maps over 'batch'"
+        ) from None
+
+
+def _is_stateful(layer: Any) -> bool:
+    return isinstance(layer, eqx.nn.StatefulLayer) and layer.is_stateful()
+
+
+def _takes_key(layer: Callable[..., Any]) -> bool:
+    return "key" in inspect.signature(layer).parameters
+
+
+def _check_axes(layer: Any) -> None:
+    norms = [m for _, m in modules_with_path(layer) if isinstance(m, eqx.nn.BatchNorm)]
+    for norm in norms:
+        names: Any = norm.axis_name
+        names = (names,) if isinstance(names, str) else names
+        if TIME_AXIS not in names and not norm.inference:
+            raise InputError(
+                f"`axis_name` of BatchNorm must hold {TIME_AXIS!r}, as in ('{TIME_AXIS}', 'batch')"
+                f", so that all time steps share their statistics; got {norm.axis_name!r}"
+            )
+
+
+def _check_input(layer: Any, shape: tuple[int, ...]) -> None:
+    channels = _channels(layer)
+    if channels is not None and shape[:1] != (channels,):
+        got = ", ".join(map(str, ("time", *shape)))
+        raise InputError(f"{type(layer).__name__} takes {channels} channels; got ({got})")
+    wanted = _expected(layer)
+    if wanted is None:
+        return
+    if len(shape) == len(wanted) and all(
+        isinstance(want, str) or want == got for want, got in zip(wanted, shape, strict=True)
+    ):
+        return
+    expected, got = (", ".join(map(str, ("time", *axes))) for axes in (wanted, shape))
+    raise InputError(f"{type(layer).__name__} takes ({expected}); got ({got})")
+
+
+def _expected(layer: Any) -> tuple[int | str, ...] | None:
+    """The shape of one time step: a number where it is known, else what the axis means."""
+    match layer:
+        case eqx.nn.Linear(in_features="scalar"):
+            return ()
+        case eqx.nn.Linear(in_features=size):
+            return (size,)
+        case eqx.nn.Conv(in_channels=channels) | eqx.nn.ConvTranspose(in_channels=channels):
+            return (channels, *_axes(layer.num_spatial_dims))
+        case eqx.nn.Pool():
+            return ("channels", *_axes(layer.num_spatial_dims))
+        case eqx.nn.AdaptivePool(target_shape=target):
+            return ("channels", *_axes(len(target)))
+        case eqx.nn.LayerNorm(shape=shape):
+            return tuple(shape)
+    return None
+
+
+def _channels(layer: Any) -> int | None:
+    """How many channels a layer takes that takes any number of axes after them."""
+    match layer:
+        case eqx.nn.BatchNorm(input_size=channels):
+            return channels
+        case eqx.nn.GroupNorm(channels=int(channels), channelwise_affine=True):
+            return channels
+    return None
+
+
+def _axes(dims: int) -> tuple[str, ...]:
+    return ("depth", "height", "width")[3 - dims :]

@@ -1,0 +1,160 @@
+"""What the quantisers share: number types, axes, checks, and a gradient that passes straight."""
+
+from collections.abc import Iterable
+from numbers import Integral, Number
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._typing import FloatArray, Key
+
+Count: TypeAlias = int | Array
+"""A whole number: an `int`, or an integer array to sweep over with `vmap`."""
+
+Real: TypeAlias = float | Array
+"""A number: a Python one keeps the dtype and the weak type of what it meets."""
+
+
+@jax.custom_jvp
+def straight_through(x: FloatArray, value: FloatArray) -> FloatArray:
+    """`value`, with the gradient of `x`; none goes into what `value` was computed from.
+
+    Args:
+        x: array of any shape.
+        value: array of the shape and dtype of `x`.
+    """
+    return value
+
+
+@straight_through.defjvp
+def _straight_through_jvp(primals: Any, tangents: Any) -> tuple[FloatArray, FloatArray]:
+    return primals[1], tangents[0]
+
+
+def clip_cut(x: FloatArray, low: Real, high: Real) -> FloatArray:
+    """Limit `x` to [low, high]; the gradient is 1 inside, the ends included, and 0 outside."""
+    return jnp.where(x < low, low, jnp.where(x > high, high, x))
+
+
+def floats(name: str, x: FloatArray) -> FloatArray:
+    """`x` as an array of floating-point numbers.
+
+    Raises:
+        TypeError: if it holds anything else; `name` is who needs it.
+    """
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"`x`: {name} works on floating-point numbers; got {x.dtype}")
+    return x
+
+
+def wide(x: FloatArray) -> FloatArray:
+    """`x` in at least 32 bits: scales and levels do not fit the range and the digits of 16."""
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
+def like(value: FloatArray, x: FloatArray) -> FloatArray:
+    """`value` in the dtype of `x`, and as weakly typed."""
+    if x.weak_type and not value.weak_type:
+        # The one public way to a weak type: an update keeps the type of what it updates.
+        return x.at[...].set(value)
+    return value if value.dtype == x.dtype else value.astype(x.dtype)
+
+
+def cast(value: Any, x: FloatArray) -> Any:
+    """A setting as something that may be combined with `x` under strict promotion of dtypes.
+
+    Raises:
+        ValueError: if it is an array that does not broadcast against `x`.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Number):
+        return value
+    value = jnp.asarray(value).astype(x.dtype)
+    if value.ndim > x.ndim or any(
+        n not in (1, m) for n, m in zip(value.shape[::-1], x.shape[::-1], strict=False)
+    ):
+        raise ValueError(
+            f"a setting of the shape {value.shape} does not broadcast against `x` of the shape "
+            f"{x.shape}; to sweep over it use `jax.vmap`"
+        )
+    return value
+
+
+def other_axes(x: FloatArray, axis: int | None) -> tuple[int, ...] | None:
+    """The axes to reduce over so that each index along `axis` is left; None for all of them.
+
+    Raises:
+        ValueError: if `x` has no such axis.
+    """
+    if axis is None:
+        return None
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"`axis` is {axis}, but the array has the shape {x.shape}")
+    return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+
+
+def share(x: FloatArray, axis: int | None) -> int:
+    """How many elements of `x` have one scale together."""
+    others = range(x.ndim) if axis is None else other_axes(x, axis)
+    size = 1
+    for i in others or ():
+        size *= x.shape[i]
+    return size
+
+
+def peak(x: FloatArray, axis: int | None) -> FloatArray:
+    """The largest magnitude for each index along `axis`; 0 if there are no elements."""
+    return jnp.max(jnp.abs(x), axis=other_axes(x, axis), keepdims=True, initial=0)
+
+
+def smallest(x: FloatArray) -> float:
+    """The smallest number that the dtype of `x` can divide by without losing digits."""
+    return float(jnp.finfo(x.dtype).tiny)
+
+
+def usable(scale: FloatArray) -> FloatArray:
+    """`scale`, or 1 where it is 0 or too small to divide by; NaN stays NaN, so that it shows."""
+    return jnp.where(scale < smallest(scale), 1, scale)
+
+
+def needed_key(name: str, key: Key | None) -> Key:
+    """`key`.
+
+    Raises:
+        ValueError: if there is none; `name` is who needs it.
+    """
+    if key is None:
+        raise ValueError(f"`key` is needed by {name}, which is random; got None")
+    return key
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Raise unless `value` is an array, whose numbers are not looked at, or a fitting `int`."""
+    if isinstance(value, Array | np.ndarray):
+        if not jnp.issubdtype(value.dtype, jnp.integer):
+            raise TypeError(f"`{name}` must hold whole numbers; got an array of {value.dtype}")
+        return
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fits or int(value) < low or (high is not None and int(value) > high):
+        upper = "at least" if high is None else "from"
+        span = f"{upper} {low}" + ("" if high is None else f" to {high}")
+        raise ValueError(f"`{name}` must be a whole number, {span}; got {value!r}")
+
+
+def between(name: str, value: Any, low: float, high: float, expected: str) -> None:
+    """Raise ValueError if `value` is a Python number outside [low, high]."""
+    if isinstance(value, Number) and not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise ValueError(f"`{name}` must be {expected}; got {value!r}")
+
+
+def choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    choices = tuple(choices)
+    if value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"`{name}` must be one of {listed}; got {value!r}")

@@ -1,0 +1,104 @@
+"""Random changes of parameters: some dropped, all off by a little."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import FloatArray, Key
+from ._arrays import Real, between, cast, floats, like, needed_key, wide
+from ._transform import Transform
+
+_RATE = "a probability, from 0 to below 1"
+
+
+def dropout(x: FloatArray, rate: Real, *, key: Key | None, rescale: bool = False) -> FloatArray:
+    """Set each number to zero with the probability `rate`.
+
+        y = x*[u >= rate], divided by 1 - rate with `rescale`       u uniform in [0, 1)
+
+    Args:
+        x: array of any shape.
+        rate: the probability, from 0 to below 1; an array to sweep over.
+        key: for the draws.
+        rescale: whether to divide what is left by 1 - rate, so that the mean is that of `x`.
+
+    Returns:
+        An array of the shape and dtype of `x`. Dropped numbers have no gradient.
+
+    Raises:
+        TypeError: if `x` is not of floating-point numbers.
+        ValueError: if `rate` is no such probability, or `key` is missing.
+
+    Source: Rockpool, `dropout`, which does not rescale.
+    """
+    between("rate", rate, 0, 1 - 1e-9, _RATE)
+    x = floats("dropout", x)
+    v = wide(x)
+    p = cast(rate, v)
+    kept = jax.random.uniform(needed_key("dropout", key), x.shape, v.dtype) >= p
+    return like(jnp.where(kept, v / (1 - p) if rescale else v, 0), x)
+
+
+class Dropout(Transform):
+    """Sets each number to zero at random; see `dropout`.
+
+    Attributes:
+        rate: the probability, from 0 to below 1; an array to sweep over.
+        rescale: whether to divide what is left by 1 - rate.
+    """
+
+    rate: Real = 0.5
+    rescale: bool = eqx.field(default=False, static=True)
+
+    def __check_init__(self) -> None:
+        between("rate", self.rate, 0, 1 - 1e-9, _RATE)
+
+    def __call__(
+        self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
+    ) -> FloatArray:
+        return dropout(x, self.rate, key=needed_key("Dropout", key), rescale=self.rescale)
+
+
+def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:
+    """Multiply each number by one drawn around 1, as analogue circuits differ from one another.
+
+        y = x*(1 + std*n)       n normal
+
+    Args:
+        x: array of any shape.
+        std: the standard deviation relative to each number, at least 0; an array to sweep over.
+        key: for the draws.
+
+    Returns:
+        An array of the shape and dtype of `x`; zeros stay zeros.
+
+    Raises:
+        TypeError: if `x` is not of floating-point numbers.
+        ValueError: if `std` is negative, or `key` is missing.
+
+    Source: Rockpool, `mismatch_generator`, whose 30 % within three standard deviations are the
+        default.
+    """
+    between("std", std, 0, float("inf"), "at least 0")
+    x = floats("mismatch", x)
+    v = wide(x)
+    factor = jax.random.normal(needed_key("mismatch", key), x.shape, v.dtype)
+    return like(v + v * (cast(std, v) * factor), x)
+
+
+class Mismatch(Transform):
+    """Multiplies each number by one drawn around 1; see `mismatch`.
+
+    Attributes:
+        std: the standard deviation relative to each number; an array to sweep over.
+    """
+
+    std: Real = 0.1
+
+    def __check_init__(self) -> None:
+        between("std", self.std, 0, float("inf"), "at least 0")
+
+    def __call__(
+        self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
+    ) -> FloatArray:
+        return mismatch(x, self.std, key=needed_key("Mismatch", key))

@@ -1,0 +1,246 @@
+"""Rounding to equally spaced levels between the ends of a range, to the nearest or at random."""
+
+from collections.abc import Callable
+from numbers import Number
+from typing import Literal, NamedTuple, Self, TypeAlias, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import FloatArray, Key
+from ..passthrough import floor_passthrough, round_passthrough
+from ._arrays import Count, Real, cast, choice, floats, like, needed_key, other_axes, whole, wide
+from ._grids import Limit, endpoints_grid, zero_grid
+from ._transform import Transform
+
+Grid: TypeAlias = Literal["endpoints", "zero"]
+Range: TypeAlias = tuple[Real, Real]
+
+
+def deterministic_rounding(
+    x: FloatArray,
+    num_levels: Count = 256,
+    input_range: Range | None = None,
+    output_range: Range | None = None,
+    maintain_zero: bool = True,
+    *,
+    axis: int | None = None,
+    grid: Grid = "endpoints",
+    clip: bool = False,
+) -> FloatArray:
+    """Round to the nearest of L equally spaced levels.
+
+        y = round((x - a)/qi)*qo + c        qi = (b - a)/(L - 1)        qo = (d - c)/(L - 1)
+
+    with (a, b) the input range and (c, d) the output range. The gradient of the rounding is that of
+    the identity. A range that is taken from the data depends on `x` and has a gradient too.
+
+    Args:
+        x: array of any shape.
+        num_levels: L, at least 2; an integer array to sweep over.
+        input_range: (a, b), numbers or arrays that broadcast against `x`. By default
+            (-max|x|, max|x|) if `maintain_zero`, else (min x, max x).
+        output_range: (c, d); by default the input range.
+        maintain_zero: whether the default input range is symmetric about zero.
+        axis: a default range of its own for each index along this axis; None for one of the whole.
+        grid: where the levels lie. "endpoints": both ends of the range are levels. Zero is one
+            only if L is odd; with an even L and a symmetric range it moves by half a step. "zero":
+            zero is a level, goes to zero, and at least one end of the range is a level. The step
+            is the smallest with which L levels reach over the range, and the levels stay inside it.
+            A symmetric range with an even L then has L - 1 levels, like a signed integer without
+            its lowest; it needs an L of 3 at least.
+        clip: whether to limit numbers outside of an `input_range` that was given to its ends, with
+            no gradient there. Without it they go to levels beyond the output range.
+
+    Returns:
+        An array of the shape and dtype of `x`. Where the input range has no width, as that of an
+        array of zeros, its middle, limited to the output range; or with `grid="zero"` zeros.
+
+    Raises:
+        TypeError: if `x` is not of floating-point numbers.
+        ValueError: if `num_levels` is too small, a range is not (low, high), there is no such
+            `axis`, or an `output_range` without zero is given with `grid="zero"`.
+
+    Source: Rockpool, `deterministic_rounding`, whose numbers and gradients are those of
+        `grid="endpoints"` without `clip`; there an array of zeros gives NaN.
+    """
+    settings = _Settings(
+        num_levels, input_range, output_range, maintain_zero, axis, grid, clip
+    ).checked()
+    x = floats("deterministic_rounding", x)
+    return _rounded(x, settings, round_passthrough)
+
+
+def stochastic_rounding(
+    x: FloatArray,
+    num_levels: Count = 256,
+    input_range: Range | None = None,
+    output_range: Range | None = None,
+    maintain_zero: bool = True,
+    *,
+    key: Key | None,
+    axis: int | None = None,
+    grid: Grid = "endpoints",
+    clip: bool = False,
+) -> FloatArray:
+    """Round to one of the two neighbouring levels at random, so that the mean is the number itself.
+
+        y = (floor(v) + [v - floor(v) > u])*qo + c        v = (x - a)/qi        u uniform in [0, 1)
+
+    with the names of `deterministic_rounding`; so the upper level is taken with the probability of
+    the fractional part. The gradient is that of the identity, and goes into a range taken from
+    the data. With `grid="zero"` and ranges that are not symmetric, the numbers between the last
+    level and the shorter end all go to that level.
+
+    Args:
+        x: array of any shape.
+        num_levels: as in `deterministic_rounding`, like all arguments but `key`.
+        input_range: (a, b).
+        output_range: (c, d).
+        maintain_zero: whether the default input range is symmetric about zero.
+        key: for the draws.
+        axis: a range of its own for each index along this axis.
+        grid: "endpoints" or "zero".
+        clip: whether to limit numbers outside of a given `input_range`.
+
+    Returns:
+        An array of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: if `x` is not of floating-point numbers.
+        ValueError: as `deterministic_rounding`, and if `key` is missing.
+
+    Source: Rockpool, `stochastic_rounding`; and with `axis=1`, `stochastic_channel_rounding`,
+        which overwrites its argument.
+    """
+    settings = _Settings(
+        num_levels, input_range, output_range, maintain_zero, axis, grid, clip
+    ).checked()
+    x = floats("stochastic_rounding", x)
+    uniform = jax.random.uniform(needed_key("stochastic_rounding", key), x.shape, wide(x).dtype)
+
+    def rounding(v: FloatArray) -> FloatArray:
+        floor = floor_passthrough(v)
+        return floor + jnp.where(v - floor > uniform, 1.0, 0.0)
+
+    return _rounded(x, settings, rounding)
+
+
+class _Settings(NamedTuple):
+    num_levels: Count
+    input_range: Range | None
+    output_range: Range | None
+    maintain_zero: bool
+    axis: int | None
+    grid: Grid
+    clip: bool
+
+    def checked(self) -> Self:
+        """These settings, if they make sense as far as they are known."""
+        choice("grid", self.grid, get_args(Grid))
+        whole("num_levels", self.num_levels, 3 if self.grid == "zero" else 2)
+        for name in ("input_range", "output_range"):
+            _check_range(name, getattr(self, name))
+        if self.grid == "zero" and self.output_range is not None:
+            low, high = self.output_range
+            if all(isinstance(end, Number) for end in (low, high)) and not low < 0 < high:
+                raise ValueError(
+                    f"`output_range` must have zero inside with `grid='zero'`; got ({low}, {high})"
+                )
+        return self
+
+
+def _check_range(name: str, ends: Range | None) -> None:
+    if ends is None:
+        return
+    if not isinstance(ends, tuple | list) or len(ends) != 2:
+        raise ValueError(f"`{name}` must be a pair (low, high); got {ends!r}")
+    if all(isinstance(end, Number) for end in ends) and not ends[0] < ends[1]:
+        raise ValueError(f"`{name}` must be (low, high) with low below high; got {ends!r}")
+
+
+def _rounded(
+    x: FloatArray, settings: _Settings, rounding: Callable[[FloatArray], FloatArray]
+) -> FloatArray:
+    if x.size == 0:
+        return x
+    v = wide(x)
+    source, target = _ends(v, settings.input_range), _ends(v, settings.output_range)
+    limit: Limit = "gradient" if settings.clip else None
+    if source is None:
+        # The data lie inside, and only a last bit can push them out: there is nothing to cut.
+        source, limit = _data_range(v, settings.maintain_zero, settings.axis), "value"
+    place = zero_grid if settings.grid == "zero" else endpoints_grid
+    return like(place(v, cast(settings.num_levels, v) - 1, source, target, rounding, limit), x)
+
+
+def _ends(x: FloatArray, ends: Range | None) -> Range | None:
+    return None if ends is None else (cast(ends[0], x), cast(ends[1], x))
+
+
+def _data_range(x: FloatArray, maintain_zero: bool, axis: int | None) -> Range:
+    others = other_axes(x, axis)
+    if maintain_zero:
+        largest = jnp.max(jnp.abs(x), axis=others, keepdims=True)
+        return -largest, largest
+    low, high = jnp.min(x, axis=others, keepdims=True), jnp.max(x, axis=others, keepdims=True)
+    return low, high
+
+
+class _Rounding(Transform):
+    """The settings that the two kinds of rounding share."""
+
+    num_levels: Count = 256
+    input_range: Range | None = None
+    output_range: Range | None = None
+    maintain_zero: bool = eqx.field(default=True, static=True)
+    axis: int | None = eqx.field(default=None, static=True)
+    grid: Grid = eqx.field(default="endpoints", static=True)
+    clip: bool = eqx.field(default=False, static=True)
+
+    def __check_init__(self) -> None:
+        self._settings.checked()
+
+    @property
+    def _settings(self) -> _Settings:
+        return _Settings(*(getattr(self, name) for name in _Settings._fields))
+
+
+class DeterministicRounding(_Rounding):
+    """Rounds to the nearest of equally spaced levels; see `deterministic_rounding`.
+
+    Attributes:
+        num_levels: how many levels; an integer array to sweep over.
+        input_range: the range that they divide; None for that of the data.
+        output_range: the range to map it to; None for the same.
+        maintain_zero: whether the range of the data is taken symmetric about zero.
+        axis: a range of its own for each index along this axis.
+        grid: "endpoints", the ends of the range are levels, or "zero", zero is one.
+        clip: whether to limit numbers outside of a given `input_range`.
+    """
+
+    def __call__(
+        self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
+    ) -> FloatArray:
+        return deterministic_rounding(x, **self._settings._asdict())
+
+
+class StochasticRounding(_Rounding):
+    """Rounds to one of the two neighbouring levels at random; see `stochastic_rounding`.
+
+    Attributes:
+        num_levels: how many levels; an integer array to sweep over.
+        input_range: the range that they divide; None for that of the data.
+        output_range: the range to map it to; None for the same.
+        maintain_zero: whether the range of the data is taken symmetric about zero.
+        axis: a range of its own for each index along this axis.
+        grid: "endpoints", the ends of the range are levels, or "zero", zero is one.
+        clip: whether to limit numbers outside of a given `input_range`.
+    """
+
+    def __call__(
+        self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
+    ) -> FloatArray:
+        own = needed_key("StochasticRounding", key)
+        return stochastic_rounding(x, **self._settings._asdict(), key=own)

@@ -1,0 +1,193 @@
+"""Surrogates whose derivative is a pulse around the threshold."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from .._typing import FloatArray
+from ._base import Setting, StepSurrogate
+
+
+class Rectangular(StepSurrogate):
+    """A boxcar.
+
+        primitive:  x/width + 1/2, clipped to [0, 1]
+        derivative: 1/width where |x| < width/2, else 0
+
+    Source: Wu et al., "STBP", arXiv 1706.02609; SpikingJelly, `Rect`, whose alpha is 1/width.
+
+    Attributes:
+        width: width of the boxcar, in the units of x.
+    """
+
+    width: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        return jnp.clip(x / self.width + 0.5, 0, 1)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return jnp.where(jnp.abs(x) < self.width / 2, 1 / self.width, 0)
+
+
+class Triangular(StepSurrogate):
+    """A triangle.
+
+        derivative: scale/width * max(0, 1 - |x|/width)
+        primitive:  scale * (1/2 + u - u*|u|/2)   with u = x/width clipped to [-1, 1]
+
+    snnTorch's `triangular` is no triangle: see `Tent`. Sources: Esser et al.,
+    doi 10.1073/pnas.1604850113; Bellec et al., doi 10.1038/s41467-020-17236-y; Norse, `triangle`.
+
+    Attributes:
+        width: half of the triangle's base, in the units of x.
+        scale: area of the triangle. Bellec et al. and Norse take 0.3.
+    """
+
+    width: Setting = 1.0
+    scale: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        u = jnp.clip(x / self.width, -1, 1)
+        return self.scale * (0.5 + u - u * jnp.abs(u) / 2)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return self.scale / self.width * jnp.maximum(0, 1 - jnp.abs(x) / self.width)
+
+
+class Tent(StepSurrogate):
+    """The slope of a tent whose peak is at the threshold: upward before it, downward after it.
+
+        primitive:  -slope*|x|
+        derivative: slope where x < 0, else -slope
+
+    A neuron above its threshold is pushed the wrong way, so this is here for networks that come
+    from snnTorch rather than for new ones. Source: snnTorch, `triangular`.
+
+    Attributes:
+        slope: slope of the tent.
+    """
+
+    slope: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        return -self.slope * jnp.abs(x)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return jnp.where(x < 0, self.slope, -self.slope) * jnp.ones_like(x)
+
+
+class Gaussian(StepSurrogate):
+    """A normal density.
+
+        primitive:  scale * cdf((x - mu)/sigma)
+        derivative: scale * pdf((x - mu)/sigma)/sigma
+
+    Source: sinabs, `Gaussian`.
+
+    Attributes:
+        sigma: its standard deviation, in the units of x.
+        mu: its mean.
+        scale: its area.
+    """
+
+    sigma: Setting = 0.5
+    mu: Setting = 0.0
+    scale: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        return self.scale * norm.cdf((x - self.mu) / self.sigma)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return self.scale * norm.pdf((x - self.mu) / self.sigma) / self.sigma
+
+
+class MultiGaussian(StepSurrogate):
+    """A normal density with a wide negative one on either side.
+
+        derivative: scale * ((1 + h)*pdf(x; mu, sigma) - h*pdf(x; sigma, s*sigma)
+                             - h*pdf(x; -sigma, s*sigma))
+        primitive:  the same of the cdf
+
+    Source: Yin, Corradi and Bohte, arXiv 2103.12593; sinabs, `MultiGaussian`.
+
+    Attributes:
+        sigma: standard deviation of the peak, in the units of x.
+        mu: mean of the peak; the sides stay where they are.
+        h: area of either negative side.
+        s: standard deviation of the sides, in units of `sigma`.
+        scale: a factor on everything.
+    """
+
+    sigma: Setting = 0.5
+    mu: Setting = 0.0
+    h: Setting = 0.15
+    s: Setting = 6.0
+    scale: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        wide = self.s * self.sigma
+        sides = norm.cdf((x - self.sigma) / wide) + norm.cdf((x + self.sigma) / wide)
+        return self.scale * ((1 + self.h) * norm.cdf((x - self.mu) / self.sigma) - self.h * sides)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        wide = self.s * self.sigma
+        peak = norm.pdf((x - self.mu) / self.sigma) / self.sigma
+        sides = norm.pdf((x - self.sigma) / wide) + norm.pdf((x + self.sigma) / wide)
+        return self.scale * ((1 + self.h) * peak - self.h * sides / wide)
+
+
+class SingleExponential(StepSurrogate):
+    """A pulse that falls off exponentially on both sides.
+
+        derivative: scale/width * exp(-|x|/width)
+        primitive:  scale * (exp(x/width) where x < 0, else 2 - exp(-x/width))
+
+    x is in thresholds, unless `relative` is unset. Source: Shrestha and Orchard, "SLAYER", arXiv
+    1810.08646; sinabs, `SingleExponential`.
+
+    Attributes:
+        width: the distance in which it falls by e.
+        scale: half of its area.
+    """
+
+    width: Setting = 0.5
+    scale: Setting = 1.0
+    relative: bool = eqx.field(default=True, static=True, kw_only=True)
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        return self.scale * _two_sided(x, 1 / self.width)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return self.scale / self.width * jnp.exp(-jnp.abs(x) / self.width)
+
+
+class SpikeRateEscape(StepSurrogate):
+    """A pulse that falls off exponentially on both sides of `center`.
+
+        derivative: slope * exp(-beta*|x - center|)
+        primitive:  slope/beta * (exp(beta*u) where u < 0, else 2 - exp(-beta*u)), u = x - center
+
+    Sources: Gerstner and Kistler, "Spiking neuron models", 2002; snnTorch, `spike_rate_escape`,
+    whose formula takes vmem minus 1 but is given x, so its peak lies at twice a threshold of 1.
+
+    Attributes:
+        slope: height of the pulse.
+        beta: how fast it falls off.
+        center: where its peak is, in the units of x.
+    """
+
+    slope: Setting = 25.0
+    beta: Setting = 1.0
+    center: Setting = 1.0
+
+    def primitive(self, x: FloatArray) -> FloatArray:
+        return self.slope / self.beta * _two_sided(x - self.center, self.beta)
+
+    def derivative(self, x: FloatArray) -> FloatArray:
+        return self.slope * jnp.exp(-self.beta * jnp.abs(x - self.center))
+
+
+def _two_sided(u: FloatArray, rate: Setting) -> FloatArray:
+    """The integral of rate * exp(-rate*|u|); it has a derivative at 0, which |u| has not."""
+    fallen = jnp.exp(-rate * jnp.where(u < 0, -u, u))
+    return jnp.where(u < 0, fallen, 2 - fallen)

@@ -1,0 +1,81 @@
+"""The folder that a training run leaves behind."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Self
+
+_FORMAT, _VERSION = "snnjax-run", 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    It holds `config.json` (the settings), `checkpoint` (everything that training needs to go on),
+    `metrics.jsonl` (a line for each epoch), `xylo.json` (the integers) and `summary.txt`; and
+    `plan.toml`, if it was trained with a plan of the user's.
+
+    Attributes:
+        path: the folder.
+        recipe: the name of the recipe that made it.
+        config: the recipe's settings.
+    """
+
+    path: Path
+    recipe: str
+    config: dict[str, Any]
+
+    checkpoint = property(lambda self: self.path / "checkpoint")
+    metrics = property(lambda self: self.path / "metrics.jsonl")
+    plan = property(lambda self: self.path / "plan.toml")
+    spec = property(lambda self: self.path / "xylo.json")
+    summary = property(lambda self: self.path / "summary.txt")
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: str, config: dict[str, Any]) -> Self:
+        """Make a new run folder.
+
+        Raises:
+            FileExistsError: if there is something at `path` already.
+        """
+        path = Path(path)
+        if path.exists():
+            raise FileExistsError(f"{path} exists; choose another folder or remove it")
+        path.mkdir(parents=True)
+        header = {"format": _FORMAT, "version": _VERSION, "recipe": recipe, "config": config}
+        (path / "config.json").write_text(json.dumps(header, indent=2) + "\n")
+        return cls(path, recipe, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a run folder.
+
+        Raises:
+            FileNotFoundError: if there is nothing at `path`.
+            ValueError: if it is not a run folder, or one of a later version.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no run folder at {path}")
+        header = path / "config.json"
+        if not header.is_file():
+            raise ValueError(f"{path} is not a run folder: it has no config.json")
+        try:
+            content = json.loads(header.read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{header} is damaged: {error}") from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f'{header} is not of a run: its "format" is not "{_FORMAT}"')
+        if content.get("version") != _VERSION:
+            raise ValueError(
+                f"{header} has version {content.get('version')}, this snnjax reads {_VERSION}"
+            )
+        if not isinstance(content.get("config"), dict) or "recipe" not in content:
+            raise ValueError(f'{header} is damaged: "recipe" or "config" is missing')
+        return cls(path, content["recipe"], content["config"])
+
+    def log(self, **metrics: float) -> None:
+        """Append one line to `metrics.jsonl`."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")

@@ -1,0 +1,215 @@
+"""A plan says which transform each part of a model goes through."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+
+from .._tree import Pattern, leaves_with_path, map_with_path, modules_with_path, select
+from .._typing import Key, PyTree
+from ..nn import Hooks
+from ..params import families
+from ..quant import Transform
+from ._select import hooked_outputs, hooked_states
+
+Predicate: TypeAlias = Callable[[str, Any], bool]
+Where: TypeAlias = Mapping[Pattern | Predicate, Transform | None]
+ByLayer: TypeAlias = Mapping[Pattern | type, Transform | None]
+
+
+def plan(
+    model: PyTree,
+    by_family: Mapping[str, Transform | None] | None = None,
+    *,
+    where: Where | None = None,
+    activations: ByLayer | None = None,
+    states: ByLayer | None = None,
+) -> PyTree:
+    """Say which transform each parameter, activation and state of a model goes through.
+
+    Patterns are globs over paths such as `"layers[2].weight"` or `"layers[*].bias"`, or compiled
+    regular expressions. Where several rules of one kind match, the last one wins; None takes a
+    transform away again.
+
+    Args:
+        model: a pytree of `eqx.Module`s.
+        by_family: a transform for every parameter of a family: weights, biases, taus, decays,
+            bitshifts or thresholds.
+        where: a transform for the parameters at matching paths, or those for which a function of
+            path and parameter is true. It wins over `by_family`.
+        activations: a transform for the outputs of layers, over the whole sequence at once, by
+            path, class or class name: `{"layers[0]": ..., eqx.nn.Linear: ..., "LIF": ...}`. The
+            layers are those of Sequential and the like.
+        states: a transform for states inside the loop over time, just before the neurons fire, by
+            path (`"layers[1].vmem"`, `"*.isyn"`) or class name and state (`"LIF.vmem"`).
+
+    Returns:
+        A pytree like `model`, with a transform in place of each parameter that has one, `Hooks` in
+        place of the `on_output` of networks and the `on_state` of neurons, and None in place of
+        everything else. It prints as a mirror of the model.
+
+    Raises:
+        ValueError: if a rule matches nothing; the message lists what there is.
+        TypeError: if what a rule gives is no `Transform`.
+    """
+    _check_rules(by_family=by_family, where=where, activations=activations, states=states)
+    parameters = _parameter_rules(model, by_family or {}, where or {})
+
+    def start(path: str, leaf: Any) -> Transform | None:
+        transform = parameters.get(path)
+        return None if transform is None else transform.init(leaf)
+
+    # A model that `apply` gave has transforms in it; they are no parameters of it.
+    mirror = map_with_path(start, model, is_leaf=_is_hooks)
+    hooks = {
+        **{f"{path}.on_output": h for path, h in hooked_outputs(model, activations or {}).items()},
+        **{f"{path}.on_state": h for path, h in hooked_states(model, states or {}).items()},
+    }
+    return _with_hooks(mirror, {path.removeprefix("."): h for path, h in hooks.items()})
+
+
+def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
+    """The model with its parameters transformed, and with its layers' transforms in place.
+
+    Differentiable, so that a loss of `apply(plan, model)` trains the parameters of `model`, and
+    those of the plan, through the transforms. The model given stays as it is.
+
+    Args:
+        plan: what `plan(model, ...)` gave, for this model or one of the same structure.
+        model: the model.
+        key: needed if a transform of a parameter is random. Each parameter gets a key of its own
+            that depends on its path alone, not on what else is in the plan. Random transforms of
+            activations and states draw from the key that the model is called with.
+
+    Raises:
+        ValueError: if the plan was made for a model of another structure, or has a transform where
+            this model has no parameter.
+    """
+
+    def transformed(path: str, rule: Transform | Hooks | None, leaf: Any) -> Any:
+        if isinstance(rule, Hooks):
+            return leaf.updated(rule) if isinstance(leaf, Hooks) else rule
+        return _transformed(path, rule, leaf, key)
+
+    return _map(transformed, plan, model)
+
+
+def burn_in(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
+    """The model with its parameters transformed and nothing else, as one keeps it after training.
+
+    Args:
+        plan: what `plan(model, ...)` gave.
+        model: the model.
+        key: as for `apply`; the same key gives the same parameters.
+
+    Raises:
+        ValueError: if the plan was made for a model of another structure, or has a transform where
+            this model has no parameter.
+    """
+
+    def transformed(path: str, rule: Transform | Hooks | None, leaf: Any) -> Any:
+        return leaf if isinstance(rule, Hooks) else _transformed(path, rule, leaf, key)
+
+    return _map(transformed, plan, model)
+
+
+def merge(first: PyTree, second: PyTree) -> PyTree:
+    """A plan with the rules of both; `second` wins where both speak.
+
+    Raises:
+        ValueError: if the plans were made for models of different structures.
+    """
+
+    def merged(_: str, a: Transform | Hooks | None, b: Transform | Hooks | None) -> Any:
+        if isinstance(a, Hooks) and isinstance(b, Hooks):
+            return a.updated(b)
+        return a if b is None else b
+
+    return _map(merged, first, second)
+
+
+def _transformed(path: str, transform: Transform | None, leaf: Any, key: Key | None) -> Any:
+    if transform is None:
+        return leaf
+    if leaf is None:
+        raise ValueError(f"`plan` has {transform} for `{path}`, which this model does not have")
+    own = None if key is None else jax.random.fold_in(key, zlib.crc32(path.encode()))
+    return transform(leaf, key=own)
+
+
+def _check_rules(**arguments: Mapping[Any, Any] | None) -> None:
+    for argument, rules in arguments.items():
+        for name, rule in (rules or {}).items():
+            if rule is not None and not isinstance(rule, Transform):
+                raise TypeError(
+                    f"`{argument}`: {name!r} must have a Transform or None; got {rule!r}"
+                )
+
+
+def _parameter_rules(
+    model: PyTree, by_family: Mapping[str, Transform | None], where: Where
+) -> dict[str, Transform | None]:
+    found = families(model)
+    present = sorted(set(found.values()))
+    rules: dict[str, Transform | None] = {}
+    for family, transform in by_family.items():
+        if family not in present:
+            raise ValueError(
+                f"`by_family`: the model has no parameter of the family {family!r}. "
+                f"Its families are: {', '.join(present)}"
+            )
+        rules.update(dict.fromkeys((p for p, f in found.items() if f == family), transform))
+    leaves = leaves_with_path(model, is_leaf=_is_hooks)
+    arrays = {path: leaf for path, leaf in leaves if eqx.is_inexact_array(leaf)}
+    for rule, transform in where.items():
+        if callable(rule):
+            chosen = [path for path, leaf in arrays.items() if rule(path, leaf)]
+            if not chosen:
+                raise ValueError(f"`where`: {rule!r} is true of none of: {', '.join(arrays)}")
+        else:
+            chosen = select([rule], list(arrays), "where")
+        rules.update(dict.fromkeys(chosen, transform))
+    for path, chosen_transform in rules.items():
+        _check_family(path, found.get(path), chosen_transform)
+    return rules
+
+
+def _check_family(path: str, family: str | None, transform: Transform | None) -> None:
+    if transform is not None and transform.families and family not in transform.families:
+        raise ValueError(
+            f"{type(transform).__name__} is for {', '.join(transform.families)}, but `{path}` is "
+            f"one of {family or 'no family'}"
+        )
+
+
+def _with_hooks(mirror: PyTree, hooks: Mapping[str, Hooks]) -> PyTree:
+    if not hooks:
+        return mirror
+
+    def slots(tree: PyTree) -> list[Any]:
+        owners = dict(modules_with_path(tree))
+        pairs = [path.rpartition(".") for path in hooks]
+        return [getattr(owners[owner], field) for owner, _, field in pairs]
+
+    return eqx.tree_at(slots, mirror, list(hooks.values()), is_leaf=lambda node: node is None)
+
+
+def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
+    """`f` of path, rule and what stands at its place in `other`, once it is known to match."""
+    try:
+        jax.tree.map(lambda *_: None, plan, other, is_leaf=_is_rule)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "`plan` was made for a model of another structure; make one with `plan(model, ...)`"
+        ) from error
+    return map_with_path(f, plan, other, is_leaf=_is_rule)
+
+
+def _is_hooks(node: Any) -> bool:
+    return isinstance(node, Hooks)
+
+
+def _is_rule(node: Any) -> bool:
+    return node is None or isinstance(node, Transform | Hooks)

@@ -1,0 +1,3 @@
+"""Pictures. They need matplotlib, which the extra `viz` brings."""
+
+from ._histograms import parameter_histograms as parameter_histograms

@@ -1,0 +1,222 @@
+"""The commands, as a user types them, on a network small enough for a test."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import equinox as eqx
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from snnjax.cli._app import app
+from snnjax.hardware import xylo
+from snnjax.train import digits, save_checkpoint
+from snnjax.train.run import Run
+
+SMALL = ["--hidden", "24,16", "--time-constants", "2,4", "--epochs", "3", "--batch-size", "64"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    result = call("train", "--out", folder, *SMALL)
+    assert result.exit_code == 0, result.output
+    return folder, result.output
+
+
+def test_train_ends_with_the_three_accuracies_and_leaves_the_whole_folder(run):
+    folder, output = run
+    for row in ("float network", "transformed parameters", "integers, bit-exact simulator"):
+        assert row in output
+    assert {p.name for p in folder.iterdir()} == {
+        "checkpoint",
+        "config.json",
+        "metrics.jsonl",
+        "summary.txt",
+        "xylo.json",
+    }
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    summary = (folder / "summary.txt").read_text()
+    for part in ("of 360", "hidden neurons", "tau_syn", "dash", "seed = 0"):
+        assert part in summary
+
+
+def test_the_spec_in_the_folder_loads_and_fits(run):
+    folder, _ = run
+    spec = xylo.load(folder / "xylo.json")
+    assert spec.chip == xylo.XYLO_AUDIO_3
+    assert spec.w_rec.shape == (40, 40, 1)
+    assert not xylo.check(spec)
+
+
+def test_check_prints_what_is_used(run):
+    result = call("check", run[0])
+    assert result.exit_code == 0
+    assert "hidden neurons" in result.output
+    assert "fits Xylo Audio 3" in result.output
+
+
+def test_check_fails_where_a_limit_is_broken(run, tmp_path):
+    folder = tmp_path / "broken"
+    shutil.copytree(run[0], folder)
+    spec = xylo.load(folder / "xylo.json")
+    xylo.save(dataclasses.replace(spec, chip=xylo.XYLO_AUDIO_2), folder / "xylo.json")
+    result = call("check", folder)
+    assert result.exit_code == 1
+    assert "`n_outputs` is 10" in result.output
+    assert "8 output neurons" in result.output
+
+
+def test_simulate_repeats_the_accuracy_of_training(run):
+    folder, output = run
+    result = call("simulate", folder)
+    assert result.exit_code == 0
+    line = next(row for row in output.splitlines() if "integers" in row)
+    right = line.split("│")[2].strip()
+    assert f"{right} of 360 right" in result.output
+
+
+def test_simulate_runs_a_raster_of_the_user_and_writes_every_state(run, tmp_path):
+    raster, out = tmp_path / "events.npy", tmp_path / "trace.npz"
+    events = np.random.default_rng(0).poisson(1, (2, 30, 16))
+    np.save(raster, events)
+    result = call("simulate", run[0], "--raster", raster, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "2 sequence(s) of 30 steps" in result.output
+    trace = xylo.simulate(xylo.load(run[0] / "xylo.json"), events)
+    with np.load(out) as written:
+        for name in written.files:
+            np.testing.assert_array_equal(written[name], getattr(trace, name))
+        assert set(written.files) == set(trace._fields) - {"state"}
+
+
+def test_resuming_after_an_interruption_gives_what_training_in_one_go_gives(run, tmp_path):
+    whole, parts = run[0], tmp_path / "parts"
+    parts.mkdir()
+    shutil.copy(whole / "config.json", parts)
+    config = digits.DigitsConfig.from_dict(Run.open(parts).config)
+    data = digits.load_data(config)
+    state, _ = next(digits.train(config, data, digits.start(config, data)))
+    save_checkpoint(parts / "checkpoint", state)
+    result = call("train", "--resume", parts)
+    assert result.exit_code == 0, result.output
+    epochs = [
+        json.loads(line)["epoch"] for line in (parts / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert epochs == [2, 3]
+    assert eqx.tree_equal(xylo.load(whole / "xylo.json"), xylo.load(parts / "xylo.json"))
+
+
+def bad_raster(values):
+    def make(folder):
+        np.save(folder / "bad.npy", values)
+        return "--raster", folder / "bad.npy"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (bad_raster(np.zeros((5, 12), int)), "12"),
+        (bad_raster(np.full((5, 16), np.nan)), "NaN"),
+        (bad_raster(np.full((5, 16), -1)), "negative"),
+        (bad_raster(np.full((5, 16), 0.5)), "whole"),
+        (lambda folder: ("--raster", folder / "missing.npy"), "missing.npy"),
+    ],
+)
+def test_a_bad_raster_is_one_line_on_stderr(run, tmp_path, make, message):
+    result = call("simulate", run[0], *make(tmp_path))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def foreign(folder):
+    folder.mkdir()
+    (folder / "notes.txt").write_text("not a run")
+
+
+def damaged(folder):
+    folder.mkdir()
+    (folder / "config.json").write_text('{"format": "snnjax-run", "version": 1, "rec')
+
+
+def newer(folder):
+    folder.mkdir()
+    (folder / "config.json").write_text('{"format": "snnjax-run", "version": 99}')
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "there is no run folder"),
+        (foreign, "is not a run folder"),
+        (damaged, "damaged"),
+        (newer, "version 99"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "simulate"])
+def test_a_folder_that_is_no_run_is_a_clear_error(tmp_path, command, make, message):
+    make(tmp_path / "run")
+    result = call(command, tmp_path / "run")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "simulate"])
+def test_a_truncated_spec_is_a_clear_error(run, tmp_path, command):
+    folder = tmp_path / "run"
+    shutil.copytree(run[0], folder)
+    text = (folder / "xylo.json").read_text()
+    (folder / "xylo.json").write_text(text[: len(text) // 2])
+    result = call(command, folder)
+    assert result.exit_code == 2
+    assert "xylo.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--chip", "loihi"), "audio2"),
+        (("--chip", "audio2"), "8 output neurons"),
+        (("--hidden", "2000,16"), "992"),
+        (("--hidden", "many"), "--hidden"),
+        (("--epochs", "0"), "epochs"),
+        (("--bits", "9"), "bits"),
+        (("--time-constants", "2"), "time_constants"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_training_and_leaves_no_folder(
+    tmp_path, arguments, message
+):
+    result = call("train", "--out", tmp_path / "run", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path):
+    result = call("train", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "exists" in result.stderr
+
+
+def test_help_of_train_names_every_option():
+    result = subprocess.run(
+        [sys.executable, "-c", "from snnjax.cli import main; main()", "train", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in ("--out", "--resume", "--epochs", "--seed", "--chip", "--hidden", "--method"):
+        assert option in result.stdout

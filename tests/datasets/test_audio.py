@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from snnjax.datasets.audio import MelEvents, mel_filters, resample
+from snnjax.datasets.fsdd import load_fsdd
+
+DATA = Path(__file__).parents[3] / "shared/data/free-spoken-digit-dataset"
+
+
+def tone(frequency, rate=8000, seconds=0.5):
+    return jnp.sin(2 * jnp.pi * frequency * jnp.arange(rate * seconds) / rate)
+
+
+def test_a_tone_lights_up_the_band_that_holds_it():
+    front = MelEvents(8000)
+    for frequency in (300.0, 1000.0, 3000.0):
+        events = front(tone(frequency))
+        weights = mel_filters(8000, 256, 16, 100.0, 4000.0)
+        expected = weights[round(frequency / 8000 * 256)].argmax()
+        assert events.shape == (50, 16)
+        assert abs(int(events[20:].sum(0).argmax()) - int(expected)) <= 1
+        assert events.max() == front.max_events
+
+
+def test_running_gain_looks_at_nothing_to_come():
+    front, sound = MelEvents(8000), tone(500.0) * jnp.linspace(0.1, 1, 4000)
+    louder = sound.at[3000:].multiply(5)
+    steps = 3000 // front.hop
+    np.testing.assert_array_equal(front(sound)[:steps], front(louder)[:steps])
+
+
+def test_gain_does_not_matter_but_silence_is_silent():
+    front, sound = MelEvents(8000), tone(700.0)
+    # Equal but for the rounding of the logarithm next to a half.
+    assert np.mean(np.asarray(front(sound) != front(0.1 * sound))) < 0.01
+    assert not front(jnp.zeros(4000)).any()
+
+
+def test_counts_have_a_gradient():
+    grad = jax.grad(lambda x: MelEvents(8000)(x).sum())(tone(500.0) * 0.1)
+    assert np.isfinite(grad).all()
+
+
+def test_resampling_keeps_a_tone_and_the_length_in_time():
+    np.testing.assert_allclose(resample(tone(440.0), 8000, 16000), tone(440.0, 16000), atol=1e-3)
+    np.testing.assert_allclose(resample(tone(440.0, 16000), 16000, 8000), tone(440.0), atol=1e-3)
+
+
+def test_too_many_bands_for_the_window_is_an_error():
+    with pytest.raises(ValueError, match="`bands` is 200, too many"):
+        mel_filters(8000, 256, 200, 100.0, 4000.0)
+
+
+def write(folder, name, samples):
+    wavfile.write(folder / name, 8000, samples)
+
+
+def test_recordings_are_split_by_index_and_padded(tmp_path):
+    for i, n in ((0, 100), (4, 80), (5, 120), (49, 60)):
+        write(tmp_path, f"3_theo_{i}.wav", np.full(n, 2**14, np.int16))
+    train, test = load_fsdd(tmp_path)
+    assert test.audio.shape == (2, 100)
+    np.testing.assert_array_equal(test.samples, [100, 80])
+    np.testing.assert_array_equal(train.samples, [60, 120])
+    np.testing.assert_array_equal(train.audio[0], [0.5] * 60 + [0] * 60)
+    assert test.speakers == ("theo", "theo")
+    assert test.rate == 8000
+
+
+def test_what_is_no_data_set_is_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        load_fsdd(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="holds no recordings"):
+        load_fsdd(tmp_path)
+    for i in (0, 7):
+        (tmp_path / f"3_theo_{i}.wav").write_bytes(b"not a sound")
+    with pytest.raises(ValueError, match=r"3_theo_7\.wav is not a WAV file"):
+        load_fsdd(tmp_path)
+    for i in (0, 7):
+        write(tmp_path, f"3_theo_{i}.wav", np.zeros((10, 2), np.int16))
+    with pytest.raises(ValueError, match="must be mono with 16 bits"):
+        load_fsdd(tmp_path)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
+def test_the_official_split_of_the_data_set():
+    train, test = load_fsdd(DATA)
+    assert len(train.labels) == 2700
+    assert len(test.labels) == 300
+    assert np.bincount(test.labels).tolist() == [30] * 10
+    assert np.abs(test.audio).max() <= 1

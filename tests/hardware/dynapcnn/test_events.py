@@ -1,0 +1,281 @@
+"""Event by event, the simulator computes what plain Python does."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnjax.hardware import dynapcnn
+from snnjax.hardware.dynapcnn import _visit
+from snnjax.hardware.dynapcnn.events import Events, simulate_events, to_events, to_raster
+from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Destination, Sensor, Spec
+
+from .reference import HIGH, LOW, run_events
+
+NETWORKS = 50  # for each of ARCHITECTURES
+EVENTS = 40
+
+
+def core(rng, n_in, n_out, kernel, size, *, to=(), bias=False, state=False, bound=True, **fields):
+    """A layer from quiet to saturating."""
+    shape = (n_out, n_in, kernel, kernel)
+    made = Core(
+        weight=rng.integers(-128, 128, shape) * rng.choice([20, 128]) // 128,
+        bias=rng.integers(-128, 128, n_out) if bias else None,
+        threshold=rng.integers(1, rng.choice([60, 300])),
+        min_vmem=-rng.integers(0, 300) if bound else None,
+        input_shape=(n_in, *size),
+        destinations=tuple(Destination(*one) for one in to),
+        **fields,
+    )
+    if not state:
+        return made
+    # Far enough out that single events saturate, as sums of thousands of them would.
+    vmem = rng.integers(LOW, HIGH + 1, made.output_shape) * rng.choice([0, 1], made.output_shape)
+    vmem = np.where(rng.random(vmem.shape) < 0.3, rng.choice([LOW, HIGH - 5], vmem.shape), vmem)
+    fields |= {"min_vmem": None, "threshold": rng.choice([32767, 32000])}
+    return Core(made.weight, made.bias, **({"vmem": vmem} | fields), input_shape=made.input_shape)
+
+
+def chain(rng):
+    return (
+        core(rng, 2, 3, 3, (5, 4), to=[(1, 1)], padding=(1, 1)),
+        core(rng, 3, 2, 3, (5, 4)),
+    )
+
+
+def pooled(rng):
+    return (
+        core(rng, 1, 3, 2, (6, 6), to=[(1, 2)]),  # 5 by 5: what does not fill a window is lost
+        core(rng, 3, 2, 2, (2, 2), reset="zero"),
+    )
+
+
+def strided(rng):
+    return (
+        core(rng, 1, 2, 4, (8, 9), to=[(1, 1)], stride=(2, 4), padding=(1, 0)),
+        core(rng, 2, 3, 2, (4, 2), stride=(1, 2), padding=(0, 1), bound=False),
+    )
+
+
+def branched(rng):
+    return (
+        core(rng, 1, 2, 3, (5, 5), to=[(1, 1), (2, 1)], padding=(1, 1)),
+        core(rng, 2, 2, 3, (5, 5), to=[(2, 1)], padding=(1, 1)),
+        core(rng, 2, 3, 2, (5, 5)),
+    )
+
+
+def dense(rng):
+    return (
+        core(rng, 1, 4, 4, (4, 4), to=[(1, 1)]),
+        core(rng, 4, 6, 1, (1, 1), to=[(2, 1)], reset="zero"),
+        core(rng, 6, 3, 1, (1, 1)),
+    )
+
+
+def biased(rng):
+    return (
+        core(rng, 1, 2, 3, (5, 4), to=[(1, 1)], bias=True),
+        core(rng, 2, 3, 2, (3, 2), bias=True, reset="zero"),
+    )
+
+
+def half_biased(rng):
+    return (
+        core(rng, 1, 2, 3, (4, 4), to=[(1, 1), (2, 1)], padding=(1, 1)),
+        core(rng, 2, 2, 1, (4, 4), to=[(2, 1)], bias=True),
+        core(rng, 2, 2, 2, (4, 4), max_spikes=1),
+    )
+
+
+def saturating(rng):
+    return (core(rng, 2, 3, 3, (4, 4), padding=(1, 1), state=True, bias=True),)
+
+
+def sensing(rng):
+    return (
+        core(rng, 2, 2, 2, (3, 4), to=[(2, 1)], padding=(1, 1)),
+        core(rng, 2, 2, 2, (3, 4), to=[(2, 1)], padding=(1, 1)),
+        core(rng, 2, 2, 3, (4, 5)),
+    )
+
+
+def large_kernel(rng):
+    return (core(rng, 1, 2, 5, (4, 4), padding=(3, 3), stride=(1, 2)),)
+
+
+ARCHITECTURES = {
+    f.__name__: f
+    for f in (
+        *(chain, pooled, strided, branched, dense),
+        *(biased, half_biased, saturating, sensing, large_kernel),
+    )
+}
+SENSOR = Sensor(
+    size=(9, 8),
+    pool=(2, 2),
+    crop=((0, 4), (1, 4)),
+    mirror_x=True,
+    mirror_diagonal=True,
+    enabled=False,
+)
+
+
+def drawn(name, seed):
+    """A network, its input, and the period of the biases' clock."""
+    rng = np.random.default_rng((list(ARCHITECTURES).index(name), seed))
+    layers = ARCHITECTURES[name](rng)
+    keywords = {"inputs": (0, 1), "sensor": SENSOR} if name == "sensing" else {}
+    spec = Spec(layers, chip=SPECK_2F, **keywords)
+    n = int(rng.integers(0, EVENTS))
+    places = [rng.integers(0, size, n) for size in spec.input_shape]
+    # Few different times, so that events and ticks meet.
+    return spec, Events(np.sort(rng.integers(0, 30, n)), *places), int(rng.integers(3, 12))
+
+
+def assert_same(trace, log, neurons, spec):
+    for i, core in enumerate(spec.layers):
+        found = np.stack(trace.events[i], axis=1)
+        np.testing.assert_array_equal(found, np.array(log[i], int).reshape(-1, 4))
+        shape = core.output_shape
+        vmem = np.array(list(neurons[i].vmem.values())).reshape(shape)
+        np.testing.assert_array_equal(trace.state.vmem[i], vmem)
+        assert trace.saturated[i] == neurons[i].saturated
+        assert trace.waiting[i] == (vmem >= int(core.threshold)).sum()
+        np.testing.assert_array_equal(trace.counts[i], to_raster(trace.events[i], shape, 999, 1)[0])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_random_networks_match_plain_python_event_for_event(name):
+    spikes, saturated, waiting = 0, 0, 0
+    for seed in range(NETWORKS):
+        spec, events, period = drawn(name, seed)
+        trace = simulate_events(spec, events, bias_period=period, duration=31)
+        assert_same(trace, *run_events(spec, events, period, 31), spec)
+        spikes += len(trace.events[-1].time)
+        saturated += sum(trace.saturated)
+        waiting += sum(trace.waiting)
+    assert spikes > 100
+    assert (saturated > 100) == (name == "saturating")
+    assert waiting > 20 or name == "saturating"
+
+
+def test_events_in_several_calls_of_the_kernel(monkeypatch):
+    monkeypatch.setattr(_visit, "_SMALL", 3)
+    monkeypatch.setattr(_visit, "_LARGE", 7)
+    for seed in range(4):
+        spec, events, period = drawn("branched", seed)
+        log = run_events(spec, events, period)
+        assert_same(simulate_events(spec, events, bias_period=period), *log, spec)
+
+
+def test_one_spike_for_each_event_and_the_rest_waits(make_spec):
+    weight = jnp.full((1, 1, 1, 1), 100)
+    spec = Spec((Core(weight, threshold=30, input_shape=(1, 1, 1)),), chip=SPECK_2F)
+    trace = simulate_events(spec, Events(*np.array([[5, 0, 0, 0], [9, 0, 0, 0]]).T))
+    assert trace.events[0].time.tolist() == [5, 9]
+    assert int(trace.state.vmem[0][0, 0, 0]) == 140
+    assert trace.waiting == (1,)
+    # In a synchronous step the same neuron emits all that it can.
+    assert dynapcnn.simulate(spec, jnp.full((1, 1, 1, 1), 2)).spikes_out.tolist() == [[[[6]]]]
+
+
+def test_a_weight_of_zero_is_an_event_too():
+    weight = jnp.array([100, 0]).reshape(1, 2, 1, 1)
+    spec = Spec((Core(weight, threshold=30, input_shape=(2, 1, 1)),), chip=SPECK_2F)
+    trace = simulate_events(spec, Events(*np.array([[0, 0, 0, 0], [1, 1, 0, 0]]).T))
+    assert trace.events[0].time.tolist() == [0, 1]
+
+
+def test_the_state_goes_on(make_spec):
+    spec, events, _ = drawn("branched", 7)
+    assert len(events.time) > 10
+    whole = simulate_events(spec, events)
+    state, spikes = None, []
+    for part in (slice(0, 9), slice(9, None)):
+        trace = simulate_events(spec, Events(*(a[part] for a in events)), state=state)
+        state = trace.state
+        spikes.append(trace.events[-1])
+    for a, b in zip(whole.events[-1], zip(*spikes, strict=True), strict=True):
+        np.testing.assert_array_equal(a, np.concatenate(b))
+    jax.tree.map(np.testing.assert_array_equal, state, whole.state)
+
+
+def test_what_arrives_is_counted():
+    spec, events, _ = drawn("pooled", 3)
+    trace = simulate_events(spec, events)
+    assert trace.arrived[0].sum() == len(events.time)
+    kept = (trace.events[0].y < 4) & (trace.events[0].x < 4)
+    assert trace.arrived[1].sum() == kept.sum()
+    assert 0 < kept.sum() < len(kept)
+
+
+def test_no_events():
+    spec, _, _ = drawn("chain", 0)
+    none = Events(*(np.zeros(0, int),) * 4)
+    trace = simulate_events(spec, none)
+    assert all(len(events.time) == 0 for events in trace.events)
+    assert to_events(spec, np.zeros((0, 2, 5, 4), int)).time.shape == (0,)
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_raster_becomes_events_and_back(make_spec, seed):
+    spec = make_spec()
+    raster = np.random.default_rng(0).poisson(0.3, (6, *spec.input_shape))
+    raster[2] = 0
+    events = to_events(spec, raster, 100, seed=seed)
+    assert (np.diff(events.time) >= 0).all()
+    np.testing.assert_array_equal(to_raster(events, spec.input_shape, 100, 6), raster)
+    # Spread over the step, not piled up at its start.
+    first = events.time[events.time < 100]
+    assert len(first) == raster[0].sum()
+    assert np.ptp(first) > 80
+    in_order = np.lexsort((events.x, events.y, events.channel, events.time // 100))
+    assert (in_order == np.arange(len(in_order))).all() == (seed is None)
+
+
+def bad(field, index, value):
+    arrays = {name: np.arange(4) % 2 for name in Events._fields} | {"time": np.arange(4)}
+    arrays[field] = arrays[field].astype(np.asarray(value).dtype)
+    arrays[field][index] = value
+    return Events(**arrays)
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (bad("channel", 2, 2), "`events.channel[2]` is 2, above 1"),
+        (bad("y", 1, 10), "`events.y[1]` is 10, above 9"),
+        (bad("x", 0, -1), "`events.x[0]` is -1, negative"),
+        (bad("time", 3, -5), "`events.time[3]` is -5, negative"),
+        (bad("time", 1, 0.5), "`events.time[1]` is 0.5, not a whole number"),
+        (bad("x", 1, np.nan), "`events.x[1]` is nan, NaN"),
+        (bad("time", 3, 1), "`events.time` must ascend; entry 3 is before the one before it"),
+        (Events(*(np.arange(n) for n in (3, 3, 3, 2))), "`events` must be Events("),
+        (np.zeros((3, 4)), "`events` must be Events("),
+    ],
+)
+def test_bad_events(make_spec, events, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        simulate_events(make_spec(), events)
+
+
+def test_other_bad_input(make_spec):
+    spec = make_spec(first={"bias": [1, 0, 0]})
+    events = to_events(spec, np.ones((2, *spec.input_shape), int))
+    with pytest.raises(ValueError, match=r"`bias_period` must be .* `layers\[0\] .* got None"):
+        simulate_events(spec, events)
+    with pytest.raises(ValueError, match="`step` must be at least 1; got 0"):
+        to_events(spec, np.ones((2, *spec.input_shape), int), 0)
+    with pytest.raises(ValueError, match="must be one recording, without a batch"):
+        to_events(spec, np.ones((3, 2, *spec.input_shape), int))
+    with pytest.raises(ValueError, match="`steps` must be at least 2"):
+        to_raster(events, spec.input_shape, 1000, 1)
+    state = dynapcnn.SimState((jnp.zeros((3, 10, 8), jnp.int32), jnp.zeros((4, 3, 1), jnp.int32)))
+    with pytest.raises(
+        ValueError, match=r"`state.vmem\[1\]` must be integers of the shape \(4, 3,"
+    ):
+        simulate_events(spec, events, bias_period=1000, state=state)

@@ -1,0 +1,117 @@
+"""The emulation is the simulator's arithmetic, to the bit, with gradients to train through."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnjax import LIF, Residual, Sequential, SynNet
+from snnjax.hardware import xylo
+from snnjax.surrogate import PeriodicExponential
+
+FINE = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=24)
+
+
+def linear(n_in, n_out, seed, gain):
+    layer = eqx.nn.Linear(n_in, n_out, use_bias=False, key=jax.random.key(seed))
+    return eqx.tree_at(lambda m: m.weight, layer, gain * layer.weight)
+
+
+def network(seed, gain):
+    """Two synapses, recurrence, biases and a recurrent Residual: everything that can be mapped."""
+    rng = np.random.default_rng(seed)
+
+    def neurons(n, synapses=1, **settings):
+        return LIF(
+            n,
+            synapses=synapses,
+            tau_mem=rng.uniform(1e-3, 20e-3, n),
+            tau_syn=rng.uniform(1e-3, 30e-3, (n, synapses)),
+            threshold=rng.uniform(0.5, 2, n),
+            bias=0.1 * rng.normal(size=n),
+            surrogate=PeriodicExponential(),
+            key=jax.random.key(seed),
+            **settings,
+        )
+
+    return Sequential(
+        linear(4, 12, seed, gain),
+        neurons(6, synapses=2, recurrent=True),
+        Residual(linear(6, 6, seed + 1, gain), neurons(6, recurrent=True)),
+        linear(6, 3, seed + 2, gain),
+        neurons(3, max_spikes=1),
+    )
+
+
+def synnet(gain=1.7):
+    taus = {"tau_mem": 2e-2, "tau_syn_base": 2e-2, "tau_syn_out": 2e-2, "dt": 1e-2}
+    model = SynNet(4, 8, (12, 12), (2, 4), key=jax.random.key(0), **taus)
+    return eqx.tree_at(
+        lambda m: [m.layers[i].weight for i in (0, 2, 4)], model, replace_fn=lambda w: gain * w
+    )
+
+
+def raster(mean, channels=4, batch=3, steps=30):
+    return np.random.default_rng(7).poisson(mean, (batch, steps, channels))
+
+
+@pytest.mark.parametrize("method", ["channel", "global"])
+@pytest.mark.parametrize(("gain", "mean"), [(3, 0.5), (10, 2.0), (20, 12.0)])
+def test_every_state_and_spike_equals_the_simulator(gain, mean, method):
+    saturated = spikes = 0
+    run = eqx.filter_jit(lambda model, x: xylo.emulate(model, method=method)(x))
+    for seed in range(4):
+        model, x = network(seed, gain), raster(mean)
+        trace = xylo.simulate(xylo.quantize(xylo.map_network(model), method), x)
+        emulated = run(model, jnp.asarray(x, jnp.float32))
+        for name in emulated._fields:
+            np.testing.assert_array_equal(
+                getattr(emulated, name), getattr(trace, name), err_msg=f"{name}, seed {seed}"
+            )
+        saturated += int((np.abs(np.asarray(trace.isyn)) >= 32767 // 2).sum())
+        spikes += int(trace.spikes_out.sum())
+    assert spikes > 50
+    assert saturated or mean < 1
+
+
+def loss_of(run):
+    return eqx.filter_jit(eqx.filter_value_and_grad(lambda model, x: run(model, x).sum(1).std()))
+
+
+def flat(tree):
+    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
+
+
+def test_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
+    model, x = synnet(), jnp.asarray(raster(0.7, 8, 8, 40), jnp.float32)
+    late = xylo.latency(model)
+    padded = jnp.pad(x, ((0, 0), (0, late), (0, 0)))
+    value, grad = loss_of(lambda model, x: jax.vmap(model)(x)[0])(model, x)
+    fine_value, fine_grad = loss_of(lambda m, x: xylo.emulate(m, FINE)(x).spikes_out[:, late:])(
+        model, padded
+    )
+    a, b = flat(grad), flat(fine_grad)
+    assert value == pytest.approx(float(fine_value), rel=0.02)
+    assert float(a @ b / jnp.linalg.norm(a) / jnp.linalg.norm(b)) > 0.98
+
+
+@pytest.mark.parametrize("mean", [0.5, 12.0])
+def test_gradients_are_finite_and_reach_every_parameter_that_is_trained(mean):
+    model, x = network(0, 10), jnp.asarray(raster(mean), jnp.float32)
+    _, grad = loss_of(lambda m, x: xylo.emulate(m)(x).spikes_out)(model, x)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
+        assert np.isfinite(leaf).all(), path
+    if mean < 1:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
+            assert np.asarray(leaf).any(), jax.tree_util.keystr(path)
+
+
+def test_frozen_parameters_get_no_gradient():
+    model, x = synnet(), jnp.asarray(raster(0.7, 8), jnp.float32)
+    _, grad = loss_of(lambda m, x: xylo.emulate(m)(x).spikes_out)(model, x)
+    assert np.asarray(grad.layers[0].weight).any()
+    assert not np.asarray(grad.layers[1].leak.alpha_syn).any()
+    assert not np.asarray(grad.layers[1].threshold).any()

@@ -1,0 +1,44 @@
+"""That the benchmarks run, and that their harness tells slow from fast. No times are tested."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from benchmarks.__main__ import every_benchmark
+from benchmarks.harness import Settings, compare, main
+
+
+def test_a_slower_candidate_is_found_slower():
+    def work(n):
+        return lambda x: jax.lax.fori_loop(0, n, lambda _, x: jnp.sin(x), x)
+
+    x = jnp.ones(20_000)
+    found = compare(
+        {"reference": (work(20), (x,)), "same": (work(20), (x,)), "triple": (work(60), (x,))},
+        Settings(rounds=21, seconds=0.01),
+    )
+    assert found["reference"].ratio == 1
+    # Far from 3 and 1, since whoever else uses the machine has a say in the times.
+    assert found["triple"].ratio > 1.5
+    assert found["triple"].ratio > found["same"].ratio
+
+
+@pytest.mark.parametrize("benchmark", every_benchmark(), ids=lambda module: module.__name__)
+def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
+    with jax.numpy_dtype_promotion("standard"):  # which optax needs
+        main(benchmark.run, arguments=["--quick", "--rounds", "2", "--results", str(tmp_path)])
+    (path,) = tmp_path.iterdir()
+    assert benchmark.__name__.endswith(path.stem)
+    content = json.loads(path.read_text())
+    assert content["environment"]["jax"] == jax.__version__
+    assert content["environment"]["backend"] == jax.default_backend()
+    assert content["settings"]["rounds"] == 2
+    printed = capsys.readouterr().out
+    for title, group in content["groups"].items():
+        assert title in printed
+        for measured in group.values():
+            assert measured["seconds"] > 0
+            assert measured["ratio_low"] <= measured["ratio"] <= measured["ratio_high"]
+            assert measured["temp_bytes"] is None or measured["temp_bytes"] >= 0

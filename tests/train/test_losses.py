@@ -1,0 +1,116 @@
+"""Losses and regularisers, against NumPy and against finite differences in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnjax.train import losses
+
+STEPS, CLASSES = 12, 4
+
+
+@pytest.fixture(scope="module")
+def spikes():
+    draws = np.random.default_rng(0).random((STEPS, CLASSES)) < [0.1, 0.3, 0.6, 0.0]
+    return jnp.asarray(draws, jnp.float32)
+
+
+@pytest.fixture(scope="module")
+def vmem():
+    return jnp.asarray(np.random.default_rng(1).normal(size=(STEPS, CLASSES)), jnp.float32)
+
+
+def cross_entropy(logits, label):
+    logits = np.asarray(logits, float)
+    return np.log(np.exp(logits).sum()) - logits[label]
+
+
+def first_spikes(spikes):
+    return [np.flatnonzero(s)[0] if np.any(s) else len(s) for s in np.asarray(spikes).T]
+
+
+@pytest.mark.parametrize("label", range(CLASSES))
+def test_losses_are_their_formulas(spikes, vmem, label):
+    pairs = [
+        (losses.count_cross_entropy(spikes, label), cross_entropy(spikes.sum(0), label)),
+        (losses.max_vmem_cross_entropy(vmem, label), cross_entropy(vmem.max(0), label)),
+        (losses.mean_vmem_cross_entropy(vmem, label), cross_entropy(vmem.mean(0), label)),
+        (
+            losses.latency_cross_entropy(spikes, label, sharpness=0.5),
+            cross_entropy(-0.5 * np.array(first_spikes(spikes)), label),
+        ),
+    ]
+    for found, wanted in pairs:
+        assert found.shape == ()
+        assert float(found) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_rate_loss_is_the_distance_from_the_rates_wanted(spikes):
+    wanted = np.full(CLASSES, 0.1)
+    wanted[2] = 0.7
+    found = losses.rate_mse(spikes, 2, on=0.7, off=0.1)
+    assert float(found) == pytest.approx(np.mean((np.asarray(spikes).mean(0) - wanted) ** 2))
+    assert float(losses.rate_mse(jnp.zeros((5, 2)).at[:4, 0].set(1).at[0, 1].set(1), 0)) < 1e-12
+
+
+def test_latency_is_the_number_of_steps_before_the_first_spike(spikes):
+    np.testing.assert_array_equal(losses.latency(spikes), first_spikes(spikes))
+    np.testing.assert_array_equal(losses.latency(3 * spikes), first_spikes(spikes))
+
+
+def test_the_gradient_of_latency_is_how_much_later_the_first_spike_would_be():
+    spikes = jnp.zeros((6, 2)).at[2, 0].set(1).at[4, 0].set(1)
+    grads = jax.grad(lambda s: losses.latency(s).sum())(spikes)
+    # A spike before the first would come that much earlier; without the first, the next counts.
+    np.testing.assert_array_equal(grads[:, 0], [-2, -1, -2, 0, 0, 0])
+    np.testing.assert_array_equal(grads[:, 1], [-6, -5, -4, -3, -2, -1])
+
+
+@pytest.mark.parametrize("low", [0.0, 0.2])
+def test_the_rate_penalty_is_0_inside_the_range_only(spikes, low):
+    rates = np.asarray(spikes).mean(0)
+    outside = np.maximum(rates - 0.4, 0) + np.maximum(low - rates, 0)
+    found = losses.rate_penalty(spikes, low=low, high=0.4)
+    assert float(found) == pytest.approx(np.mean(outside**2), rel=1e-5)
+    assert float(losses.rate_penalty(spikes, high=1.0)) == 0
+    grads = jax.grad(lambda s: losses.rate_penalty(s, low=low, high=0.4))(spikes)
+    np.testing.assert_array_equal(np.sign(grads[0]), np.sign(rates - 0.4) * (outside > 0))
+
+
+def test_the_synops_penalty_counts_what_is_above_the_target():
+    counts = {"layers[0]": jnp.array(30.0), "layers[2]": jnp.array(20.0)}
+    assert float(losses.synops_penalty(counts, 40.0)) == pytest.approx(0.25**2)
+    assert float(losses.synops_penalty(counts, 60.0)) == 0
+    with pytest.raises(ValueError, match="`target` must be above 0; got 0"):
+        losses.synops_penalty(counts, 0)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: losses.count_cross_entropy(x, 1),
+        lambda x: losses.rate_mse(x, 1),
+        lambda x: losses.max_vmem_cross_entropy(x, 1),
+        lambda x: losses.mean_vmem_cross_entropy(x, 1),
+        lambda x: losses.rate_penalty(x, low=-0.1, high=0.1),
+        lambda x: losses.synops_penalty({"a": x.sum() + 30}, 10.0),
+    ],
+    ids=["count", "rate", "max", "mean", "penalty", "synops"],
+)
+def test_gradients_are_finite_differences_in_float64(loss, vmem):
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.asarray(vmem, np.float64))
+        grads = np.asarray(jax.grad(loss)(x))
+        assert grads.dtype == np.float64
+        assert np.any(grads)
+        for i in np.ndindex(*x.shape):
+            up, down = loss(x.at[i].add(1e-5)), loss(x.at[i].add(-1e-5))
+            assert grads[i] == pytest.approx(float(up - down) / 2e-5, rel=1e-5, abs=1e-8)
+
+
+def test_a_batch_by_vmap_equals_a_loop(spikes):
+    batch, labels = jnp.stack([spikes, spikes[::-1]]), jnp.array([0, 2])
+    found = jax.vmap(losses.latency_cross_entropy)(batch, labels)
+    wanted = [losses.latency_cross_entropy(s, n) for s, n in zip(batch, labels, strict=True)]
+    np.testing.assert_allclose(found, jnp.stack(wanted), rtol=1e-6)
