@@ -1,6 +1,7 @@
 """MNIST from the IDX files in which it is distributed."""
 
 import gzip
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -26,8 +27,9 @@ def load_mnist(folder: str | Path, part: Literal["train", "t10k"] = "train") -> 
 
     Raises:
         FileNotFoundError: if a file is not there.
-        ValueError: if a file is not what it should be. Source: LeCun, Cortes, Burges, "The MNIST
-            database of handwritten digits", CC BY-SA 3.0.
+        ValueError: if a file is not what it should be.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", CC BY-SA 3.0.
     """
     if part not in ("train", "t10k"):
         raise ValueError(f"`part` must be one of 'train', 't10k'; got {part!r}")
@@ -54,10 +56,15 @@ def read_idx(path: str | Path) -> UInt8[np.ndarray, "..."]:
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UINT8:
         raise ValueError(f"`path`: {path} is no IDX file of bytes; it begins with {raw[:4]!r}")
-    start = 4 + 4 * raw[3]
-    shape = tuple(np.frombuffer(raw[4:start], ">i4").tolist())
+    axes, start = raw[3], 4 + 4 * raw[3]
+    if len(raw) < start:
+        raise ValueError(
+            f"`path`: {path} should hold the sizes of {axes} axes, {4 * axes} bytes, but only "
+            f"{len(raw) - 4} bytes follow"
+        )
+    shape = tuple(np.frombuffer(raw, ">u4", axes, offset=4).tolist())
     data = np.frombuffer(raw[start:], np.uint8)
-    if len(shape) != raw[3] or data.size != np.prod(shape, dtype=int):
+    if data.size != math.prod(shape):
         raise ValueError(f"`path`: {path} should hold {shape}, but {data.size} bytes follow")
     return data.reshape(shape)
 
