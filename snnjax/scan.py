@@ -16,6 +16,8 @@ from typing import Any, TypeAlias, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr, subjaxprs
+from jax.extend.core.primitives import custom_vjp_call_p
 
 from ._typing import FloatArray, PyTree
 
@@ -64,10 +66,16 @@ def scan(
     x = jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
     # Makes what the step closes over leaves of it, so that their gradients pass through here.
     converted: Any = eqx.filter_closure_convert(lambda *args: step(*args), state, x, *held)
-    if "custom_vjp_call" in str(converted.jaxpr):
+    if _has_reverse_rules(converted.jaxpr):
         # Inside a rule of our own, jax cannot map such a function over a batch.
         return _plain(_checkpointed(step), state, inputs, held, record)
     return _scan(converted, state, inputs, held, record=record, feedback=feedback)
+
+
+def _has_reverse_rules(jaxpr: Jaxpr) -> bool:
+    """Whether a `jax.custom_vjp` is called, in the program itself or in one that it calls."""
+    called = any(equation.primitive is custom_vjp_call_p for equation in jaxpr.eqns)
+    return called or any(map(_has_reverse_rules, subjaxprs(jaxpr)))
 
 
 def _checkpointed(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from snnjax.passthrough import (
     clip_passthrough,
     floor_passthrough,
     round_passthrough,
+    straight_through,
 )
 
 X = jnp.array([-2.5, -1.5, -0.5, -0.2, 0.0, 0.4, 0.5, 1.5, 2.5, 2.6])
@@ -33,6 +34,17 @@ def test_values_are_those_of_the_rounding(function, exact):
 def test_the_gradient_passes_straight_through(function, exact):
     weights = jnp.arange(1.0, 1 + len(X))
     np.testing.assert_array_equal(jax.grad(lambda x: (weights * function(x)).sum())(X), weights)
+
+
+@each_rounding
+def test_it_passes_forward_too_and_its_own_derivative_is_zero(function, exact):
+    ones = jnp.ones_like(X)
+    value, slope = jax.jvp(function, (X,), (ones,))
+    np.testing.assert_array_equal(value, exact(np.asarray(X)))
+    np.testing.assert_array_equal(slope, ones)
+    # The square of a value whose slope is 1 has the second derivative 2, not 0.
+    second = jax.vmap(jax.grad(jax.grad(lambda x: function(x) ** 2)))(X)
+    np.testing.assert_array_equal(second, 2 * ones)
 
 
 @each_rounding
@@ -65,3 +77,12 @@ def test_clip_passes_the_gradient_outside_of_the_limits_and_none_to_them():
     np.testing.assert_array_equal(d_x, weights)
     np.testing.assert_array_equal(d_low, np.zeros(len(X)))
     np.testing.assert_array_equal(d_high, 0)
+
+
+def test_a_value_from_elsewhere_has_the_gradient_of_what_it_stands_for():
+    weights = jnp.arange(1.0, 1 + len(X))
+    loss = lambda x, value: (weights * straight_through(x, value)).sum()  # noqa: E731
+    d_x, d_value = jax.grad(loss, argnums=(0, 1))(X, jnp.sign(X))
+    np.testing.assert_array_equal(straight_through(X, jnp.sign(X)), jnp.sign(X))
+    np.testing.assert_array_equal(d_x, weights)
+    np.testing.assert_array_equal(d_value, np.zeros(len(X)))

@@ -11,6 +11,7 @@ import pytest
 from snnjax import nn
 from snnjax.neurons import lif
 from snnjax.nn import LIF
+from snnjax.passthrough import round_passthrough
 from snnjax.scan import scan
 from snnjax.surrogate import PeriodicExponential
 
@@ -212,7 +213,17 @@ def rounded(x):
 rounded.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
 
 
-@pytest.mark.parametrize("nonlinearity", [jnp.tanh, rounded], ids=["tanh", "custom_vjp"])
+@pytest.mark.parametrize(
+    "nonlinearity",
+    [
+        jnp.tanh,
+        round_passthrough,
+        rounded,
+        jax.jit(rounded),
+        lambda x: jax.lax.cond(x.sum() > 0, rounded, jnp.tanh, x),
+    ],
+    ids=["tanh", "custom_jvp", "custom_vjp", "custom_vjp in jit", "custom_vjp in cond"],
+)
 def test_what_a_step_closes_over_is_differentiated(nonlinearity, key):
     """A parameter larger than the state included."""
     matrix, scale = 0.05 * jax.random.normal(key, (5, 40)), jnp.full(5, 0.3)

@@ -4,34 +4,18 @@ from collections.abc import Iterable
 from numbers import Integral, Number
 from typing import Any, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from .._typing import FloatArray, Key
+from ..passthrough import straight_through as straight_through
 
 Count: TypeAlias = int | Array
 """A whole number: an `int`, or an integer array to sweep over with `vmap`."""
 
 Real: TypeAlias = float | Array
 """A number: a Python one keeps the dtype and the weak type of what it meets."""
-
-
-@jax.custom_jvp
-def straight_through(x: FloatArray, value: FloatArray) -> FloatArray:
-    """`value`, with the gradient of `x`; none goes into what `value` was computed from.
-
-    Args:
-        x: array of any shape.
-        value: array of the shape and dtype of `x`.
-    """
-    return value
-
-
-@straight_through.defjvp
-def _straight_through_jvp(primals: Any, tangents: Any) -> tuple[FloatArray, FloatArray]:
-    return primals[1], tangents[0]
 
 
 def clip_cut(x: FloatArray, low: Real, high: Real) -> FloatArray:

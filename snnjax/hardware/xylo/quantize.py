@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ..._typing import FloatArray
 from ...decay import nearest_dash
-from ...passthrough import round_passthrough, with_value
+from ...passthrough import round_passthrough, straight_through
 from .spec import Chip, Spec
 
 Method: TypeAlias = Literal["global", "channel"]
@@ -66,7 +66,9 @@ def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
     """
 
     def dash(values: FloatArray) -> FloatArray:
-        return with_value(values, nearest_dash(values, spec.chip.max_dash).astype(values.dtype))
+        return straight_through(
+            values, nearest_dash(values, spec.chip.max_dash).astype(values.dtype)
+        )
 
     return dataclasses.replace(
         spec,
