@@ -1,12 +1,13 @@
 """Synaptic operations: how many times a spike arrives at a synapse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._tree import modules_with_path
 from .._typing import FloatArray
 from ._branches import Branches
 from ._layer import Layer, Records, as_float
@@ -14,6 +15,8 @@ from ._lif import LIF
 from ._network import Network
 from ._recurrent import Recurrent
 from ._spiking import SpikingNeuron
+
+_PRODUCT = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 
 
 def synops(model: Layer, x: FloatArray, records: Records) -> Records:
@@ -23,7 +26,8 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     linear layer, one for each output; in a convolution, one for each output position and channel
     that the spike's position is part of, given stride, padding, dilation and groups, so fewer at
     the borders. What reaches a layer otherwise than as a whole number counts with its value.
-    Differentiable, for a regulariser. Source: sinabs, `SNNAnalyzer`.
+    Counts are exact up to 2^24 for each layer, as float32 is. Differentiable, for a regulariser.
+    Source: sinabs, `SNNAnalyzer`.
 
     Args:
         model: a network.
@@ -33,9 +37,13 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     Returns:
         The operations of the sequence by path, `layers[0]`, and `layers[1].w_rec` for recurrent
         weights. Divide by the length of the sequence in seconds for operations per second.
+
+    Raises:
+        ValueError: if `records` are not those of this network, or a layer that is not ours has
+            weights inside it, whose inputs nobody recorded; the message names it.
     """
     return {
-        path: (spikes.sum(0) * fan_out(layer, spikes.shape[1:])).sum()
+        path: (spikes.sum(0, dtype=float) * fan_out(layer, spikes.shape[1:])).sum()
         for path, layer, spikes in _inputs(model, "", as_float(x), records)
     }
 
@@ -50,39 +58,57 @@ def fan_out(layer: Any, shape: tuple[int, ...]) -> FloatArray:
 
     Returns:
         An array of that shape.
+
+    Raises:
+        TypeError: if `layer` is something else.
     """
-    if isinstance(layer, eqx.nn.Linear):
-        return jnp.full(shape, float(layer.weight.shape[0]))
-    if isinstance(layer, LIF | SpikingNeuron):
-        connected = _feed_back(layer)
-    else:
-        ones = jnp.ones_like(layer.weight)
-        connected = eqx.tree_at(lambda product: product.weight, layer, ones)
     # With weights of 1, an input's gradient counts the outputs that it is part of.
-    y, transposed = jax.vjp(connected, jnp.zeros(shape))
+    y, transposed = jax.vjp(_of_ones(layer), jnp.zeros(shape))
     return transposed(jnp.ones_like(y))[0]
 
 
-def _feed_back(layer: LIF | SpikingNeuron) -> Any:
-    assert layer.w_rec is not None
-    ones = jnp.ones_like(layer.w_rec)
-    return (lambda y: y @ ones) if isinstance(layer, LIF) else layer._connect(ones)
+def _of_ones(layer: Any) -> Callable[[FloatArray], FloatArray]:
+    """The product that `layer` applies, with weights of 1."""
+    if isinstance(layer, _PRODUCT):
+        return jax.tree.map(lambda leaf: jnp.ones(leaf.shape), layer)
+    w_rec = getattr(layer, "w_rec", None)
+    if w_rec is None:
+        raise TypeError(
+            "`layer` must be an eqx.nn.Linear, Conv or ConvTranspose, or neurons with `w_rec`; "
+            f"got {type(layer).__name__}"
+        )
+    ones = jnp.ones(w_rec.shape)
+    return layer._connect(ones) if isinstance(layer, SpikingNeuron) else lambda y: y @ ones
 
 
 def _inputs(
     layer: Any, path: str, x: FloatArray, records: Records
 ) -> Iterator[tuple[str, Any, FloatArray]]:
     """Every layer with weights inside `layer`, with its path and what reached it over time."""
-    if isinstance(layer, eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose):
+    prefix = f"{path}." if path else ""
+    if isinstance(layer, _PRODUCT):
         yield path, layer, x
-    elif isinstance(layer, LIF | SpikingNeuron) and layer.w_rec is not None:
-        prefix = f"{path}." if path else ""
-        yield f"{prefix}w_rec", layer, _delayed(records[f"{prefix}spikes"])
+    elif isinstance(layer, LIF | SpikingNeuron):
+        if layer.w_rec is not None:
+            yield f"{prefix}w_rec", layer, _delayed(_recorded(records, f"{prefix}spikes"))
     elif isinstance(layer, Network):
-        paths = [f"{path}.layers[{i}]".removeprefix(".") for i in range(len(layer.layers))]
-        outputs = [records[f"{inner}.output"] for inner in paths]
-        for inner, i, at in zip(layer.layers, range(len(paths)), paths, strict=True):
+        paths = [f"{prefix}layers[{i}]" for i in range(len(layer.layers))]
+        outputs = [_recorded(records, f"{inner}.output") for inner in paths]
+        for i, (inner, at) in enumerate(zip(layer.layers, paths, strict=True)):
             yield from _inputs(inner, at, _input_of(layer, i, x, outputs), records)
+    elif any(isinstance(module, _PRODUCT) for _, module in modules_with_path(layer)):
+        raise ValueError(
+            f"`{path or 'model'}`: {type(layer).__name__} has weights inside, whose inputs "
+            "`record` does not see; make it a snnjax.Sequential of its layers"
+        )
+
+
+def _recorded(records: Records, name: str) -> FloatArray:
+    if name not in records:
+        raise ValueError(
+            f"`records` must be what `snnjax.record(model, x)` gave; there is no {name!r}"
+        )
+    return records[name]
 
 
 def _input_of(network: Network, i: int, x: FloatArray, outputs: list[FloatArray]) -> FloatArray:
