@@ -26,7 +26,7 @@ def assign(spec: Spec, cores: Sequence[int] | None = None) -> Spec:
     """
     n = len(spec.layers)
     if cores is None:
-        cores = _match(spec)
+        cores = match(spec)
     elif len(cores) != n:
         raise ValueError(f"`cores` must have a core for each of the {n} layers; got {cores}")
     layers = tuple(
@@ -44,7 +44,12 @@ def candidates(spec: Spec) -> list[list[int]]:
     ]
 
 
-def _match(spec: Spec) -> list[int]:
+def match(spec: Spec) -> list[int]:
+    """A core for each layer, no two the same.
+
+    Raises:
+        ValueError: if there is no way to place the network.
+    """
     fitting = candidates(spec)
     possible = np.zeros((len(fitting), len(spec.chip.cores)), bool)
     for layer, cores in enumerate(fitting):

@@ -124,7 +124,7 @@ def _spikes(core: Core, vmem: Int[Array, "*batch out y x"]) -> Int[Array, "*batc
     return jnp.where(fires, quotient.astype(jnp.int32), 0)
 
 
-def rest(core: Core, batch: tuple[int, ...]) -> Int[Array, "*batch out y x"]:
+def rest(core: Core, batch: tuple[int, ...] = ()) -> Int[Array, "*batch out y x"]:
     """The membrane potentials that a core starts with."""
     shape = (*batch, *core.output_shape)
     if core.vmem is None:

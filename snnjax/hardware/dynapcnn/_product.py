@@ -20,6 +20,7 @@ class Product:
         input_shape: (in, height, width).
         stride: (y, x).
         padding: (y, x).
+        dense: whether it is a linear layer, whose kernel has zeros around what covers the map.
     """
 
     weight: Float[Array, "out in ky kx"]
@@ -27,6 +28,7 @@ class Product:
     input_shape: Shape
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
+    dense: bool = False
 
     @property
     def output_shape(self) -> Shape:
@@ -38,6 +40,13 @@ class Product:
         return Core(
             self.weight, input_shape=self.input_shape, stride=self.stride, padding=self.padding
         ).output_shape
+
+    def given(self, weight: Float[Array, "out in ky kx"]) -> Float[Array, "out in y x"]:
+        """Of a kernel like `weight`, what the layer has: without the zeros that made it square."""
+        if not self.dense:
+            return weight
+        (y, x), (_, height, width) = self.padding, self.input_shape
+        return weight[:, :, y : y + height, x : x + width]
 
 
 def convolution(layer: eqx.nn.Conv, input_shape: Shape) -> Product:
@@ -83,6 +92,8 @@ def _pair(values: Any) -> tuple[int, int]:
 def linear(layer: eqx.nn.Linear, input_shape: Shape) -> Product:
     """An `eqx.nn.Linear` on a flattened map, as a convolution whose kernel is as large as the map.
 
+    Kernels are square. One for a map that is not gets zeros around it, and the map padding.
+
     Raises:
         ValueError: if the sizes do not fit; the message does not name the layer.
     """
@@ -92,7 +103,19 @@ def linear(layer: eqx.nn.Linear, input_shape: Shape) -> Product:
     if layer.in_features != channels * height * width:
         raise ValueError(f"takes {layer.in_features} numbers, but gets maps of {input_shape}")
     weight = layer.weight.reshape(-1, channels, height, width)
-    return Product(weight, layer.bias, input_shape)
+    short = [max(height, width) - size for size in (height, width)]
+    before = _pair((n + 1) // 2 for n in short)
+    around = [(pad, n - pad) for pad, n in zip(before, short, strict=True)]
+    return Product(
+        weight=jnp.pad(weight, [(0, 0), (0, 0), *around]) if any(short) else weight,
+        bias=layer.bias,
+        input_shape=input_shape,
+        # Where the zeros cannot be the same on both sides, the padding has room for a second
+        # neuron, which the stride leaves out.
+        stride=_pair(1 + n % 2 for n in short),
+        padding=before,
+        dense=True,
+    )
 
 
 def with_norm(product: Product, norm: eqx.nn.BatchNorm, state: eqx.nn.State | None) -> Product:

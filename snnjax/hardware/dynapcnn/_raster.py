@@ -44,7 +44,9 @@ def _as_traced_counts(raster: Array) -> Int[Array, "..."]:
         raise ValueError(
             f"`raster` must be of integer type within jit and vmap; got {raster.dtype}"
         )
-    wrong = (raster < 0) | (raster > MOST)
+    wrong = raster < 0
+    if jnp.iinfo(raster.dtype).max > MOST:  # 8 bits do not hold the limit to compare with
+        wrong |= raster > MOST
     raster = eqx.error_if(raster, wrong, f"`raster` must hold whole numbers from 0 to {MOST}")
     return raster.astype(jnp.int32)
 

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Int
+from jaxtyping import Int
 
-from . import _visit
+from . import _kernel, _visit
 from ._raster import as_counts, require_counts
 from .check import require_integers
-from .simulate import SimState
+from .simulate import SimState, require_state
 from .spec import Core, Spec
 
 _MOST_TIME = int(np.iinfo(np.int64).max // 2)
@@ -103,17 +103,20 @@ def simulate_events(
 
     Raises:
         ValueError: if `spec` is not quantised or has values that the chip cannot hold; if `events`
-            are not in order, or outside of the input map; or if `bias_period` is missing.
+            are not in order, or outside of the input map; if `bias_period` is missing; or if
+            `state` does not fit.
     """
     require_integers(spec)
     _require_events(spec, events)
+    if state is not None:
+        require_state(state, spec)
     ticks = _ticks(spec, events, bias_period, duration)
     times, fed, tick_causes = _merged(spec, events, ticks)
     sent: list[_Sequence] = []
     vmem, arrived, saturated, waiting = [], [], [], []
     for i, core in enumerate(spec.layers):
         arriving = _arriving(spec, i, fed, sent)
-        start = _start(spec, i, state)
+        start = _kernel.rest(core) if state is None else state.vmem[i]
         run = _visit.run(core, spec.chip, start, arriving, tick_causes)
         sent.append(_Sequence(*run.spikes))
         vmem.append(jnp.asarray(run.vmem))
@@ -265,16 +268,3 @@ def _pooled(core: Core, spikes: _Sequence, pool: int) -> _Sequence:
     y, x = spikes.y // pool, spikes.x // pool
     kept = (y < height) & (x < width)
     return _Sequence(*(array[kept] for array in (spikes.cause, spikes.channel, y, x)))
-
-
-def _start(spec: Spec, layer: int, state: SimState | None) -> Array:
-    core = spec.layers[layer]
-    vmem = core.vmem if state is None else state.vmem[layer]
-    if vmem is None:
-        return jnp.zeros(core.output_shape, jnp.int32)
-    if jnp.shape(vmem) != core.output_shape or not jnp.issubdtype(vmem.dtype, jnp.integer):
-        raise ValueError(
-            f"`state.vmem[{layer}]` must be integers of the shape {core.output_shape}; got "
-            f"{vmem.dtype} of the shape {jnp.shape(vmem)}"
-        )
-    return vmem

@@ -31,9 +31,10 @@ def map_network(
     """Lay a network out on the cores of a chip; nothing is rounded yet.
 
     Each pair of a product and neurons becomes a core. A linear layer becomes a convolution whose
-    kernel is as large as its input map. A batch norm is folded into the product before it. An
-    average pool becomes a sum pool and a factor on the next layer's weights, not on its biases. The
-    end of a Residual or Parallel becomes several cores that feed the same one. Dropout is left out.
+    kernel is as large as its input map, made square with zeros if the map is not. A batch norm is
+    folded into the product before it. An average pool becomes a sum pool and a factor on the next
+    layer's weights, not on its biases. The end of a Residual or Parallel becomes several cores that
+    feed the same one. Dropout is left out.
 
     Args:
         model: pairs of `eqx.nn.Conv2d` or `eqx.nn.Linear` and `IAF`, within Sequential, Residual

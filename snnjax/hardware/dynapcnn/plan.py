@@ -76,7 +76,7 @@ class Plan(Transform):
         unit = _unit(found.scale)
         at, norm, fire = node.places
         replaced = {
-            at: _with_product(layer_at(model, at), found, unit, node.factor),
+            at: _with_product(layer_at(model, at), node, found, unit),
             fire: with_levels(neurons, found.threshold * unit, found.min_vmem * unit),
         }
         if norm is not None:
@@ -130,9 +130,10 @@ def _unit(scale: Array) -> Array:
     return jax.lax.stop_gradient(jnp.ldexp(jnp.ones_like(scale), -k))
 
 
-def _with_product(layer: Any, found: Discretized, unit: Array, factor: float) -> Any:
-    """The layer with the weights and biases of its core; the factor is that of the pool before."""
-    weight = (found.weight * (unit / factor)).reshape(layer.weight.shape)
+def _with_product(layer: Any, node: Node, found: Discretized, unit: Array) -> Any:
+    """The layer with the weights and biases of its core, without the factor of the pool before."""
+    weight = node.product.given(found.weight) * (unit / node.factor)
+    weight = weight.reshape(layer.weight.shape)
     if found.bias is None:
         return eqx.tree_at(lambda m: m.weight, layer, weight)
     if layer.bias is None:

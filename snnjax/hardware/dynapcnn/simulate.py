@@ -6,11 +6,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from . import _kernel
+from ._chips import bounds
 from ._pool import sum_pool
 from ._raster import as_counts
 from .check import require_integers
@@ -90,7 +92,7 @@ def simulate(
     events = as_counts(raster, spec)
     batched = events.ndim == 5
     if state is not None:
-        _require_state(state, spec, events.shape[:-4])
+        require_state(state, spec, events.shape[:-4])
     if batched:
         return _run(spec, events, state, record)
     one = None if state is None else jax.tree.map(lambda x: x[None], state)
@@ -169,16 +171,29 @@ def _evolve(
     return lax.scan(step, vmem, drive.reshape(time, batch, *drive.shape[1:]))
 
 
-def _require_state(state: SimState, spec: Spec, batch: tuple[int, ...]) -> None:
-    if not isinstance(state, SimState) or len(state.vmem) != len(spec.layers):
+def require_state(state: SimState, spec: Spec, batch: tuple[int, ...] = ()) -> None:
+    """Raise ValueError unless `state` is one of `spec`, with membrane potentials of its chip."""
+    n = len(spec.layers)
+    if not isinstance(state, SimState) or len(state.vmem) != n:
+        kind = type(state).__name__
+        found = f"{kind} for {len(state.vmem)}" if isinstance(state, SimState) else kind
         raise ValueError(
-            "`state` must be a SimState from an earlier call, of as many layers as `spec` has; got "
-            f"{type(state).__name__}"
+            f"`state` must be a SimState from an earlier call, for {n} layers; got a {found}"
         )
+    low, high = bounds(spec.chip.state_bits)
     for i, (vmem, core) in enumerate(zip(state.vmem, spec.layers, strict=True)):
         wanted = (*batch, *core.output_shape)
-        if jnp.shape(vmem) != wanted or not jnp.issubdtype(jnp.result_type(vmem), jnp.integer):
+        dtype, shape = getattr(vmem, "dtype", None), getattr(vmem, "shape", ())
+        if dtype is None or not jnp.issubdtype(dtype, jnp.integer) or shape != wanted:
+            found = f"{type(vmem).__name__}" if dtype is None else f"{dtype} of the shape {shape}"
             raise ValueError(
-                f"`state.vmem[{i}]` must be integers of the shape {wanted}, for this `spec` and "
-                f"`raster`; got {jnp.result_type(vmem)} of the shape {jnp.shape(vmem)}"
+                f"`state.vmem[{i}]` must be an array of integers of the shape {wanted}, for this "
+                f"`spec` and input; got {'None' if vmem is None else found}"
             )
+        if not isinstance(vmem, jax.core.Tracer):
+            known = np.asarray(vmem)
+            if np.any((known < low) | (known > high)):
+                raise ValueError(
+                    f"`state.vmem[{i}]` must be from {low} to {high}; got {known.min()} to "
+                    f"{known.max()}"
+                )

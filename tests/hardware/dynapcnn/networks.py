@@ -151,7 +151,7 @@ NETWORKS = {
             eqx.nn.Identity(),
             IAF((2, 3, 3)),
             eqx.nn.Dropout(0.5, inference=True),
-            Sequential(conv(2, 3, seed=1), IAF((3, 1, 1))),
+            Sequential(conv(2, 3, seed=1, gain=16.0), IAF((3, 1, 1))),
         ),
     ),
     "dense only": (

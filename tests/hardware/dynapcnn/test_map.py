@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnjax import transforms
 from snnjax.hardware import dynapcnn
-from snnjax.hardware.dynapcnn._cores import assign, candidates
+from snnjax.hardware.dynapcnn._cores import candidates, match
 from snnjax.hardware.dynapcnn.spec import Core, Destination, Sensor, Spec
 from snnjax.nn import IAF, Flatten, Sequential, run_batch, statistics
 
@@ -37,6 +38,25 @@ def test_an_average_pool_becomes_a_factor_on_the_next_weights_only():
     np.testing.assert_array_equal(third.weight.reshape(3, 4), model.layers[8].weight / 4)
     np.testing.assert_array_equal(third.bias, model.layers[8].bias)
     assert [first.destinations, second.destinations] == [((1, 2),), ((2, 4),)]
+
+
+@pytest.mark.parametrize("size", [(3, 6), (6, 3), (2, 7), (4, 4)])
+def test_a_linear_layer_on_a_map_that_is_not_square(size):
+    """Its kernel is made square with zeros, as cores have them, and sees the same."""
+    model = Sequential(Flatten(), linear(2 * size[0] * size[1], 3), IAF(3, threshold=0.3))
+    spec = dynapcnn.map_network(model, input_shape=(2, *size))
+    (core,) = spec.layers
+    side = max(size)
+    assert core.weight.shape == (3, 2, side, side)
+    assert core.output_shape == (3, 1, 1)
+    x = raster((2, *size))
+    want, _ = model(x)
+    np.testing.assert_array_equal(run_mapped(spec, x)[0][..., 0, 0], want)
+    assert want.sum() > 5
+    plan = dynapcnn.plan(model, input_shape=(2, *size))
+    through, _ = transforms.apply(plan, model)(x)
+    found = dynapcnn.simulate(dynapcnn.quantize(spec), x).spikes_out
+    np.testing.assert_array_equal(found[..., 0, 0], through)
 
 
 def test_a_residual_is_two_cores_that_feed_one():
@@ -70,7 +90,7 @@ def test_a_batch_norm_is_folded_with_its_epsilon(mode, use_bias):
         Flatten(),
         linear(48, 4, use_bias=use_bias),
         norm(4, mode, eps=0.1, channelwise_affine=False),
-        IAF(4),
+        IAF(4, threshold=0.5),
     )
     state = None
     for seed in range(3):
@@ -192,13 +212,13 @@ def test_layers_are_placed_if_there_is_any_way():
         spec = eqx.tree_at(lambda s: s.layers, Spec(layers[:1], chip=chip), layers)
         fitting = candidates(spec)
         if placeable(fitting):
-            cores = [layer.core for layer in assign(spec).layers]
+            cores = match(spec)
             assert len(set(cores)) == len(cores)
             assert all(core in fits for core, fits in zip(cores, fitting, strict=True))
             placed += 1
         else:
             with pytest.raises(ValueError, match="cannot be given different cores of Speck 2f"):
-                assign(spec)
+                match(spec)
             refused += 1
     assert min(placed, refused) > 20
 
