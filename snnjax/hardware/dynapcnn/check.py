@@ -1,37 +1,17 @@
 """Holds a network against the limits of a chip."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from .._limits import Violation as Violation, refuse
 from ._chips import Chip, Memory, bounds, get_chip
 from .spec import Core, Spec
 
 Limit = float | str | tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A limit that a network breaks.
-
-    Attributes:
-        parameter: what breaks it: a field of the Spec, with an index where one entry does.
-        value: its value.
-        limit: the limit: a number, the lowest and highest that are allowed, or all that are.
-        message: all of this in a sentence.
-        severity: "error" if the chip cannot run the network, "warning" if it can, but hardly does
-            what was meant.
-    """
-
-    parameter: str
-    value: float | str | tuple[float, ...]
-    limit: Limit
-    message: str
-    severity: Literal["error", "warning"] = "error"
 
 
 def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
@@ -58,7 +38,7 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
 
 def require(spec: Spec, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
-    _refuse(check(spec, chip))
+    refuse(check(spec, chip))
 
 
 def require_integers(spec: Spec) -> None:
@@ -68,13 +48,7 @@ def require_integers(spec: Spec) -> None:
     """
     if not spec.quantized:
         raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
-    _refuse(_values(spec, spec.chip))
-
-
-def _refuse(violations: Iterable[Violation]) -> None:
-    errors = [v.message for v in violations if v.severity == "error"]
-    if errors:
-        raise ValueError("the chip cannot hold this network:\n  - " + "\n  - ".join(errors))
+    refuse(_values(spec, spec.chip))
 
 
 def _network(spec: Spec, chip: Chip) -> Iterator[Violation]:

@@ -22,7 +22,6 @@ The vendor's driver (samna) has an object for each core, whose fields have the n
 names: sinabs, `DynapcnnConfigBuilder`.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array
 
+from .. import _files
 from ._chips import CHIPS, bounds
 from ._read import FORMAT, VERSION, spec_of
 from ._write import to_text
@@ -57,16 +57,7 @@ def load(path: str | os.PathLike[str]) -> Spec:
         ValueError: if it is a directory or anything but a whole and valid network; the message
             names the file and the field.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; give the file with the network in it")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; `save` writes such a file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file ({error}); export the network again") from None
-    return from_json(text, source=str(path))
+    return from_json(_files.read(path), source=str(path))
 
 
 def to_json(spec: Spec) -> str:
@@ -84,16 +75,7 @@ def from_json(text: str, *, source: str = "the text") -> Spec:
     Raises:
         ValueError: if `text` is not a whole and valid network; the message names the field.
     """
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{source} is not JSON, or only a part of it: {error}; export the network again"
-        ) from None
-    try:
-        return from_config(config)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}\nCorrect it or export the network again") from None
+    return _files.parse(text, from_config, source)
 
 
 def to_config(spec: Spec) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Holds a network against the limits of a chip."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Literal
 
 import jax
 import numpy as np
 
+from .._limits import Violation as Violation, refuse
 from .spec import Chip, Spec, get_chip
 
 _COUNTS = {
@@ -21,26 +21,6 @@ _SHIFTED = {
     "w_rec": "weight_shift_rec",
     "w_out": "weight_shift_out",
 }
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A limit that a network breaks.
-
-    Attributes:
-        parameter: what breaks it, a field of the Spec, with an index where one entry does.
-        value: its value.
-        limit: the limit: a number, or the lowest and highest that are allowed.
-        message: all of this in a sentence.
-        severity: "error" if the chip cannot run the network, "warning" if it can, but hardly does
-            what was meant.
-    """
-
-    parameter: str
-    value: float | str
-    limit: float | str | tuple[float, float]
-    message: str
-    severity: Literal["error", "warning"] = "error"
 
 
 def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
@@ -61,7 +41,7 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
 
 def require(spec: Spec, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
-    _refuse(check(spec, chip))
+    refuse(check(spec, chip))
 
 
 def require_integers(spec: Spec) -> None:
@@ -71,13 +51,7 @@ def require_integers(spec: Spec) -> None:
     """
     if not spec.quantized:
         raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
-    _refuse(_values(spec, spec.chip))
-
-
-def _refuse(violations: Iterable[Violation]) -> None:
-    errors = [v.message for v in violations if v.severity == "error"]
-    if errors:
-        raise ValueError("the chip cannot hold this network:\n  - " + "\n  - ".join(errors))
+    refuse(_values(spec, spec.chip))
 
 
 def _sizes(spec: Spec, chip: Chip) -> Iterator[Violation]:

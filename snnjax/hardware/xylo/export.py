@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .. import _files
 from .check import require, require_integers
 from .spec import CHIPS, DIMENSIONS, OPTIONAL, Spec, get_chip
 
@@ -39,16 +40,7 @@ def load(path: str | os.PathLike[str]) -> Spec:
         ValueError: if it is a directory or anything but a whole and valid network; the message
             names the file and the field.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; give the file with the network in it")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; `save` writes such a file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file ({error}); export the network again") from None
-    return from_json(text, source=str(path))
+    return from_json(_files.read(path), source=str(path))
 
 
 def to_json(spec: Spec) -> str:
@@ -86,18 +78,13 @@ def from_json(text: str, *, source: str = "the text") -> Spec:
     Raises:
         ValueError: if `text` is not a whole and valid network; the message names the field.
     """
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{source} is not JSON, or only a part of it: {error}; export the network again"
-        ) from None
-    try:
-        _require_fields(fields)
-        spec = _from_fields(fields)
-        require_integers(spec)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}\nCorrect it or export the network again") from None
+    return _files.parse(text, _spec_of, source)
+
+
+def _spec_of(fields: Any) -> Spec:
+    _require_fields(fields)
+    spec = _from_fields(fields)
+    require_integers(spec)
     return spec
 
 
