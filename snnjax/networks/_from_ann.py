@@ -31,11 +31,12 @@ def from_ann(
 
         weight_l <- weight_l * scale_(l-1)/scale_l        bias_l <- bias_l / scale_l
 
-    A layer that never is active is left alone: scale_l = scale_(l-1). A last layer without a ReLU
+    so a bias is divided by the accumulated factor; sinabs divides it by that of its own layer. A
+    layer that never is active is left alone: scale_l = scale_(l-1). A last layer without a ReLU
     gives what the network gave, as the mean over time. Shown the same input at every step, the
-    rates approach the activations with an error of at most 1/time; those above the percentile need
-    several spikes per step. Dropout is left out. Sources: Diehl et al., IJCNN 2015; Rueckauer et
-    al., Frontiers in Neuroscience 2017.
+    rates approach the activations, with an error that falls as 1/time; those above the percentile
+    need several spikes per step. Dropout is left out. Sources: Diehl et al., IJCNN 2015; Rueckauer
+    et al., Frontiers in Neuroscience 2017.
 
     Args:
         model: an `eqx.nn.Sequential` or a `snnjax.Sequential`, nested if wanted, of
@@ -46,8 +47,9 @@ def from_ann(
         max_spikes: most spikes of a neuron in one step; None for no cap.
 
     Raises:
-        ValueError: if `percentile` is out of range, `data` is empty or not finite, or a layer has
-            no counterpart, such as maximum pooling; the message names the layer.
+        ValueError: if `percentile` is out of range, `data` is empty or not finite, or a layer does
+            not take what reaches it or has no counterpart, such as maximum pooling; the message
+            names the layer.
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"`percentile` must be above 0 and at most 100; got {percentile!r}")
@@ -71,9 +73,9 @@ def from_ann(
             _rescale(layers, weighted, scale, 1.0)
             scale, weighted = 1.0 if weighted is not None else scale, len(layers)
         else:
-            _check_linear(path, layer, x)
+            _check_linear(path, layer, x.shape[1:])
         layers.append(layer)
-        x = jax.vmap(layer)(x)
+        x = _apply(path, layer, x)
     _rescale(layers, weighted, scale, 1.0)
     return Sequential(*layers)
 
@@ -113,18 +115,31 @@ def _rescale(
     )
 
 
-def _check_linear(path: str, layer: Any, x: FloatArray) -> None:
+def _apply(path: str, layer: Any, x: FloatArray) -> FloatArray:
+    """`layer` over samples; what it raises becomes an error that names it."""
+    try:
+        return jax.vmap(layer)(x)
+    except Exception as error:
+        raise ValueError(
+            f"`{path}`: {_name(layer)} does not take samples of the shape {x.shape[1:]}: {error}"
+        ) from error
+
+
+def _check_linear(path: str, layer: Any, shape: tuple[int, ...]) -> None:
     """Refuse what is not linear: what it makes of rates is not the mean of what it makes of spikes.
 
-    Found out with two samples rather than from a list of classes, so that it is known of anything.
+    Found out with random samples rather than from a list of classes, so that it is known of
+    anything; not with the data, on which a maximum may happen to be linear.
     """
-    a, b = x[0], x[-1][..., ::-1] if x.ndim > 1 else x[-1]
-    try:
-        apart, together = layer(a) + layer(b), layer(a + b)
-    except Exception as error:
-        raise ValueError(f"`{path}`: {type(layer).__name__} cannot be applied: {error}") from error
-    if not np.allclose(apart, together, rtol=1e-4, atol=1e-5):
+    a, b = jax.random.normal(jax.random.key(0), (2, *shape))
+    of_a, of_b, of_both = _apply(path, layer, jnp.stack([a, b, a + b]))
+    if not np.allclose(of_a + of_b, of_both, rtol=1e-4, atol=1e-5):
         raise ValueError(
-            f"`{path}`: {type(layer).__name__} has no counterpart in spikes, as it is neither a "
-            "ReLU nor linear; for maximum pooling, take eqx.nn.AvgPool2d"
+            f"`{path}`: {_name(layer)} has no counterpart in spikes, as it is neither a ReLU nor "
+            "linear; for maximum pooling, take eqx.nn.AvgPool2d"
         )
+
+
+def _name(layer: Any) -> str:
+    function = layer.fn if isinstance(layer, eqx.nn.Lambda) else layer
+    return getattr(function, "__name__", type(function).__name__)
