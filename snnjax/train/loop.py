@@ -1,13 +1,13 @@
-"""The training loop: every epoch is one compiled call."""
+"""The training loop: every epoch is one compiled call, or one for each batch."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from .._typing import FloatArray, Key, PyTree
 from ..params import trainable
@@ -37,20 +37,34 @@ def init_state(model: PyTree, optimizer: optax.GradientTransformation) -> TrainS
     return TrainState(model, opt_state, jnp.zeros((), jnp.int32))
 
 
-def make_epoch(loss: Loss, optimizer: optax.GradientTransformation, batch_size: int) -> Epoch:
-    """A compiled function that trains for one pass over the data.
+def make_epoch(
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    *,
+    compiled: Literal["epoch", "step"] = "epoch",
+) -> Epoch:
+    """A function that trains for one pass over the data.
 
     Args:
         loss: (model, batch, key) -> (loss, metrics), each a mean over the batch.
         optimizer: an optax optimiser. It sees only the parameters that are trained.
         batch_size: sequences per step.
+        compiled: what one compiled call does: the whole "epoch", which is best for small networks
+            and on accelerators, or one "step". On a CPU, the compiler makes convolutions within a
+            loop many times slower than outside of one, so networks with convolutions want "step".
 
     Returns:
         epoch(state, data, key) -> (state, metrics). The data is a pytree of arrays in memory with a
         first axis in common, shuffled anew at every epoch; the few sequences that do not fill a
         batch are left out of that epoch. The metrics are means over it: those of `loss`, and
         `"loss"`. The same key and state give the same result.
+
+    Raises:
+        ValueError: if `compiled` is neither of these.
     """
+    if compiled not in ("epoch", "step"):
+        raise ValueError(f"`compiled` must be 'epoch' or 'step'; got {compiled!r}")
 
     def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
         batch, key = inputs
@@ -62,25 +76,65 @@ def make_epoch(loss: Loss, optimizer: optax.GradientTransformation, batch_size: 
         model = eqx.combine(eqx.apply_updates(trained, updates), held)
         return TrainState(model, opt_state, state.epoch), {"loss": value, **metrics}
 
-    @eqx.filter_jit
+    run = _in_one_call(step) if compiled == "epoch" else _call_by_call(step)
+
     def epoch(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
-        n = len(jax.tree.leaves(data)[0])
-        batches = n // batch_size
-        if batches == 0:
-            raise ValueError(f"`batch_size` is {batch_size}, but there are {n} sequences")
-        order_key, step_key = jax.random.split(jax.random.fold_in(key, state.epoch))
-        order = jax.random.permutation(order_key, n)[: batches * batch_size]
-        shuffled = jax.tree.map(lambda x: x[order].reshape(batches, batch_size, *x.shape[1:]), data)
+        after, metrics = run(state, data, *_batches(state, data, key, batch_size))
+        after = TrainState(after.model, after.opt_state, after.epoch + 1)
+        return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
+
+    return eqx.filter_jit(epoch) if compiled == "epoch" else epoch
+
+
+_Step: TypeAlias = Callable[[TrainState, tuple[PyTree, Key]], tuple[TrainState, Metrics]]
+_Order: TypeAlias = Int[Array, "batches batch_size"]
+_Run: TypeAlias = Callable[[TrainState, PyTree, _Order, PRNGKeyArray], tuple[TrainState, Metrics]]
+
+
+def _batches(
+    state: TrainState, data: PyTree, key: Key, batch_size: int
+) -> tuple[_Order, PRNGKeyArray]:
+    """Which sequences are in which batch of this epoch, and a key for each batch."""
+    n = len(jax.tree.leaves(data)[0])
+    batches = n // batch_size
+    if batches == 0:
+        raise ValueError(f"`batch_size` is {batch_size}, but there are {n} sequences")
+    order_key, step_key = jax.random.split(jax.random.fold_in(key, state.epoch))
+    order = jax.random.permutation(order_key, n)[: batches * batch_size]
+    return order.reshape(batches, batch_size), jax.random.split(step_key, batches)
+
+
+def _in_one_call(step: _Step) -> _Run:
+    def run(
+        state: TrainState, data: PyTree, order: _Order, keys: PRNGKeyArray
+    ) -> tuple[TrainState, Metrics]:
         arrays, static = eqx.partition(state, eqx.is_array)
 
         def body(arrays: PyTree, inputs: tuple[PyTree, Key]) -> tuple[PyTree, Metrics]:
             after, metrics = step(eqx.combine(arrays, static), inputs)
             return eqx.filter(after, eqx.is_array), metrics
 
-        keys = jax.random.split(step_key, batches)
+        shuffled = jax.tree.map(lambda x: x[order], data)
         arrays, metrics = jax.lax.scan(body, arrays, (shuffled, keys))
-        after = eqx.combine(arrays, static)
-        after = TrainState(after.model, after.opt_state, after.epoch + 1)
-        return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
+        return eqx.combine(arrays, static), metrics
 
-    return epoch
+    return run
+
+
+def _call_by_call(step: _Step) -> _Run:
+    @eqx.filter_jit
+    def one(
+        state: TrainState, data: PyTree, batch: Int[Array, " batch_size"], key: Key
+    ) -> tuple[TrainState, Metrics]:
+        return step(state, (jax.tree.map(lambda x: x[batch], data), key))
+
+    def run(
+        state: TrainState, data: PyTree, order: _Order, keys: PRNGKeyArray
+    ) -> tuple[TrainState, Metrics]:
+        found = []
+        for batch, key in zip(order, keys, strict=True):
+            state, metrics = one(state, data, batch, key)
+            found.append(metrics)
+        return state, jax.tree.map(lambda *ms: jnp.stack(ms), *found)
+
+    return run

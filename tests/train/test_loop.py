@@ -53,6 +53,20 @@ def test_the_same_key_and_state_give_the_same_epoch_and_another_epoch_another_or
     assert not eqx.tree_equal(one.model, other.model)
 
 
+def test_an_epoch_compiled_step_by_step_is_the_same():
+    whole = make_epoch(loss, OPTIMIZER, 8)(start(), data(), jax.random.key(2))
+    steps = make_epoch(loss, OPTIMIZER, 8, compiled="step")(start(), data(), jax.random.key(2))
+    a, b = (jax.tree.leaves(eqx.filter(found, eqx.is_array)) for found in (whole, steps))
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_compiled_is_the_epoch_or_a_step():
+    with pytest.raises(ValueError, match="`compiled` must be 'epoch' or 'step'; got 'batch'"):
+        make_epoch(loss, OPTIMIZER, 8, compiled="batch")
+
+
 def test_every_epoch_sees_each_sequence_at_most_once():
     def seen(model, batch, key):
         _, index = batch
