@@ -29,8 +29,10 @@ def start():
     return init_state(model, OPTIMIZER)
 
 
+epoch = make_epoch(loss, OPTIMIZER, 8)
+
+
 def test_training_lowers_the_loss_and_leaves_frozen_parameters_as_they_were():
-    epoch = make_epoch(loss, OPTIMIZER, 8)
     first = state = start()
     losses = []
     for _ in range(30):
@@ -44,7 +46,6 @@ def test_training_lowers_the_loss_and_leaves_frozen_parameters_as_they_were():
 
 
 def test_the_same_key_and_state_give_the_same_epoch_and_another_epoch_another_order():
-    epoch = make_epoch(loss, OPTIMIZER, 8)
     one, _ = epoch(start(), data(), jax.random.key(2))
     again, _ = epoch(start(), data(), jax.random.key(2))
     assert eqx.tree_equal(one, again)
@@ -54,7 +55,7 @@ def test_the_same_key_and_state_give_the_same_epoch_and_another_epoch_another_or
 
 
 def test_an_epoch_compiled_step_by_step_is_the_same():
-    whole = make_epoch(loss, OPTIMIZER, 8)(start(), data(), jax.random.key(2))
+    whole = epoch(start(), data(), jax.random.key(2))
     steps = make_epoch(loss, OPTIMIZER, 8, compiled="step")(start(), data(), jax.random.key(2))
     a, b = (jax.tree.leaves(eqx.filter(found, eqx.is_array)) for found in (whole, steps))
     assert len(a) == len(b)
@@ -73,10 +74,10 @@ def test_every_epoch_sees_each_sequence_at_most_once():
         return 0 * model.layers[0].weight.sum(), {"seen": jnp.zeros(40).at[index].add(1.0)}
 
     # The metrics are means over the batches, elementwise here.
-    epoch = make_epoch(lambda m, b, k: seen(m, b, k), OPTIMIZER, 8)
+    watch = make_epoch(lambda m, b, k: seen(m, b, k), OPTIMIZER, 8)
     x, _ = data(40)
     state = start()
-    _, metrics = epoch(state, (x, jnp.arange(40)), jax.random.key(0))
+    _, metrics = watch(state, (x, jnp.arange(40)), jax.random.key(0))
     np.testing.assert_allclose(metrics["seen"], 1 / 5)
 
 
