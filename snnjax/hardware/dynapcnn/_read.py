@@ -58,11 +58,12 @@ def spec_of(config: Any) -> Spec:
     if not isinstance(cores, dict) or sorted(cores) != sorted(map(str, order)):
         raise ValueError(f"`cnn_layers` must have the cores {order}, which `snnjax.layers` names")
     layers = tuple(_core(cores[str(e["core"])], e, order) for e in entries)
-    inputs = _list(extra["inputs"], "snnjax.inputs")
+    fed = _list(extra["inputs"], "snnjax.inputs")
+    inputs = tuple(_layer_on(core, order, "snnjax.inputs") for core in fed)
     return Spec(
         layers=layers,
-        inputs=tuple(_layer_on(core, order, "snnjax.inputs") for core in inputs),
-        sensor=_sensor(config["dvs_layer"], extra["sensor_size"]),
+        inputs=inputs,
+        sensor=_sensor(config["dvs_layer"], extra["sensor_size"], [order[i] for i in inputs]),
         readout_stride=_whole(extra["readout_stride"], "snnjax.readout_stride"),
         chip=get_chip(chip),
     )
@@ -124,10 +125,16 @@ def _destinations(value: Any, order: list[int], where: str) -> tuple[Destination
     return tuple(found)
 
 
-def _sensor(config: Any, size: Any) -> Sensor | None:
+def _sensor(config: Any, size: Any, cores: list[int]) -> Sensor | None:
     if config is None:
         return None
     _fields(config, "dvs_layer", "dvs_layer")
+    wanted = [{"layer": core, "enable": True} for core in cores]
+    if config["destinations"] != wanted:
+        raise ValueError(
+            f"`dvs_layer.destinations` must be {wanted}, the cores that `snnjax.inputs` names; got "
+            f"{config['destinations']!r}"
+        )
     height, width = (_whole(n, "snnjax.sensor_size") for n in _two(size, "snnjax.sensor_size"))
     top, left = _pair(config["origin"], "dvs_layer.origin")
     bottom, right = _pair(config["cut"], "dvs_layer.cut")

@@ -4,19 +4,21 @@ The vendor's driver (samna) has an object for each core, whose fields have the n
 `to_config` writes. This fills them, for a file that `save` wrote, on a machine that has a board:
 
     import json, samna
-    network = json.load(open("speck.json"))
-    config = samna.speck2f.configuration.SpeckConfiguration()      # the module of your chip
-    config.dvs_layer.pass_sensor_events = False                    # unless there is a sensor layer
+
+    def fill(target, fields):
+        for slot, destination in enumerate(fields.pop("destinations")):
+            fill(target.destinations[slot], {"destinations": [], **destination})
+        for name, value in fields.items():
+            setattr(target, name, value)
+
+    with open("speck.json") as file:
+        network = json.load(file)
+    config = samna.speck2f.configuration.SpeckConfiguration()  # the module of your chip
+    config.dvs_layer.pass_sensor_events = False                # unless there is a sensor layer
+    if network["dvs_layer"] is not None:
+        fill(config.dvs_layer, network["dvs_layer"])
     for number, core in network["cnn_layers"].items():
-        layer = config.cnn_layers[int(number)]
-        destinations = core.pop("destinations")
-        for name, value in core.items():
-            setattr(layer, name, value)
-        for slot, destination in zip(layer.destinations, destinations):
-            for name, value in destination.items():
-                setattr(slot, name, value)
-    for name, value in (network["dvs_layer"] or {}).items():
-        ...                                                        # the same for config.dvs_layer
+        fill(config.cnn_layers[int(number)], core)
 
 `setattr` takes dictionaries as they are for `dimensions`, and lists for the arrays. Source of the
 names: sinabs, `DynapcnnConfigBuilder`.

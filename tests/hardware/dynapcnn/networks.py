@@ -17,9 +17,9 @@ def conv(n_in, n_out, kernel=3, seed=0, gain=4.0, **keywords):
     return eqx.tree_at(lambda m: m.weight, layer, gain * layer.weight)
 
 
-def linear(n_in, n_out, seed=0, **keywords):
+def linear(n_in, n_out, seed=0, gain=4.0, **keywords):
     layer = eqx.nn.Linear(n_in, n_out, key=jax.random.key(seed), **keywords)
-    return eqx.tree_at(lambda m: m.weight, layer, 4 * layer.weight)
+    return eqx.tree_at(lambda m: m.weight, layer, gain * layer.weight)
 
 
 def norm(channels, mode, **keywords):

@@ -1,0 +1,121 @@
+"""What a network costs, what its cores do, and how far the two ways to run it are apart."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from snnjax.hardware import dynapcnn
+from snnjax.hardware.dynapcnn import _kernel
+from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Spec
+
+from .architectures import made
+from .reference import Neurons
+
+
+def test_how_full_the_cores_are(make_spec, replace):
+    spec = replace(make_spec(), 1, core=5, bias=np.zeros(4, int))
+    uses = dynapcnn.usage(spec)
+    assert [use.core for use in uses] == list(range(9))
+    assert [use.layer for use in uses if use.layer] == [spec.name(0), spec.name(1)]
+    assert uses[0].used == (2 * 16 * 4, 3 * 16 * 8, 0)
+    assert uses[5].used == (3 * 16 * 4, 4 * 4 * 2, 4)
+    assert uses[5].has == SPECK_2F.cores[5]
+    assert all(use.used == (0, 0, 0) for use in uses if use.layer is None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"padding": (1, 2)},
+        {"stride": (2, 1)},
+        {"stride": (1, 4), "padding": (2, 0)},
+        {"kernel": 1, "stride": (2, 2)},
+    ],
+)
+def test_fan_out_counts_the_neurons_that_an_event_reaches(make_core, fields):
+    core = make_core(**fields)
+    neurons = Neurons(core)
+    _, height, width = core.input_shape
+    want = [
+        [sum(neurons.synapse(p, 0, y, x) is not None for p in neurons.places) for x in range(width)]
+        for y in range(height)
+    ]
+    np.testing.assert_array_equal(_kernel.fan_out(core), want)
+    counts = np.random.default_rng(0).integers(0, 3, (7, *core.input_shape))
+    assert int(_kernel.synops(core, counts).sum()) == (counts.sum((0, 1)) * np.array(want)).sum()
+
+
+@pytest.mark.parametrize("mode", ["steps", "events"])
+def test_what_the_cores_do(mode):
+    spec, rng = made("pooled", 2)
+    raster = rng.poisson(1, (6, *spec.input_shape))
+    if mode == "steps":
+        trace = dynapcnn.simulate(spec, raster)
+    else:
+        trace = dynapcnn.simulate_events(spec, dynapcnn.to_events(spec, raster))
+    first, second = dynapcnn.activity(spec, trace, 0.006, max_synops=1e5)
+    assert first.layer == spec.name(0)
+    assert first.events_in == raster.sum()
+    assert first.events_out == int(trace.counts[0].sum()) > 0
+    assert second.events_in == int(trace.arrived[1].sum())
+    assert first.synops == int(_kernel.synops(spec.layers[0], raster).sum())
+    assert first.synops_per_second == pytest.approx(first.synops / 0.006)
+    assert first.load == pytest.approx(first.synops_per_second / 1e5)
+    (unknown, _) = dynapcnn.activity(spec, trace, 0.006)
+    assert unknown.limit is unknown.load is None
+    with pytest.raises(ValueError, match="`seconds` must be above 0; got 0"):
+        dynapcnn.activity(spec, trace, 0)
+
+
+def test_a_batch_is_averaged():
+    spec, rng = made("pooled", 2)
+    raster = rng.poisson(1, (3, 6, *spec.input_shape))
+    whole = dynapcnn.activity(spec, dynapcnn.simulate(spec, raster, record=False), 1.0)
+    each = [dynapcnn.activity(spec, dynapcnn.simulate(spec, x), 1.0) for x in raster]
+    for i, core in enumerate(whole):
+        assert core.synops == pytest.approx(np.mean([one[i].synops for one in each]))
+        assert core.events_out == pytest.approx(np.mean([one[i].events_out for one in each]))
+
+
+# --- both modes compared --------------------------------------------------------------------
+
+
+def one(weight, threshold, **fields):
+    core = Core(np.reshape(weight, (-1, 1, 1, 1)), threshold=threshold, input_shape=(1, 1, 1))
+    return Spec((dataclasses.replace(core, **fields),), chip=SPECK_2F)
+
+
+def events(*counts):
+    return np.array(counts).reshape(-1, len(counts[0]), 1, 1, 1)
+
+
+def test_modes_that_agree():
+    found = dynapcnn.fidelity(one([20, 10], 30), events((1, 2, 0), (0, 3, 1)), [0, 0])
+    (layer,) = found.layers
+    assert (layer.steps, layer.events, layer.difference, layer.waiting) == (6, 6, 0, 0)
+    assert (found.agreement, found.accuracy_steps, found.accuracy_events) == (1, 1, 1)
+    assert found.recordings == 2
+    assert "same class in 100.0% of 2 recordings" in str(found)
+
+
+def test_what_waits_for_its_next_event_is_shown():
+    """A step takes three thresholds off at once; an event takes one, and the others wait."""
+    found = dynapcnn.fidelity(one([100, 0], 30), events((1, 0), (1, 1)))
+    (layer,) = found.layers
+    assert (layer.steps, layer.events) == (3 + 6, 1 + 2)
+    assert layer.difference == pytest.approx(6 / 9)
+    assert layer.waiting == 1
+    assert found.accuracy_steps is None
+    assert "66.7%" in str(found)
+
+
+def test_biases_tick_once_a_step():
+    found = dynapcnn.fidelity(one([10], 30, bias=[10]), events((0, 0, 0, 0, 0, 0)))
+    assert (found.layers[0].steps, found.layers[0].events) == (2, 2)
+
+
+def test_labels_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"one for each of the 2 recordings; got the shape \(3,\)"):
+        dynapcnn.fidelity(one([10], 30), events((0,), (1,)), [0, 1, 2])
