@@ -23,8 +23,12 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
     The height of a spike moves into the weights of the next `eqx.nn.Linear` or `eqx.nn.Conv`. The
     neurons fire at a fraction of the threshold: their potentials are shifted up, so that they fire
     at the threshold itself, and start from that shift; of a `DSRLIF`, the weights and biases before
-    it also take its factor 1 - decay and what holds the shift up against the leak. Chips run such
-    neurons.
+    it also take its factor 1 - decay and what holds the shift up against the leak. Thresholds that
+    differ between channels move into the weights and biases before them too, and become 1, as a
+    core of a chip has one for all; they stay where no product is directly before.
+
+    The network of a `DSRIF` is one that `snnjax.hardware.dynapcnn.map_network` takes, with the
+    state, if its other layers are.
 
     Args:
         model: a network of products, DSR neurons, pooling, flattening and dropout, nested if
@@ -35,8 +39,8 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
         of `model`, but for rounding; those of DSR neurons that end the network are of height 1.
 
     Raises:
-        ValueError: if a layer is something else, or a `DSRLIF` does not directly follow a product;
-            the message names the layer.
+        ValueError: if a layer is something else, outputs are transformed, or a `DSRLIF` does not
+            directly follow a product; the message names the layer.
     """
     folded, state, _ = _fold(model, "", None)
     return folded, state
@@ -49,6 +53,9 @@ def _fold(
 
     It is one number or one per channel; None where it is 1.
     """
+    if model.on_output is not None:
+        where = f"`{path.removesuffix('.')}`" if path else "`model`"
+        raise ValueError(f"{where}: its outputs are transformed; fold it first, and then transform")
     layers: list[Any] = []
     states: list[PyTree] = []
     for i, layer in enumerate(model.layers):
@@ -59,12 +66,13 @@ def _fold(
             layer, height = _with_height(layer, height), None
         elif isinstance(layer, DSR):
             folded = dsr.fold(layer.threshold, layer.settings)
-            if isinstance(layer, DSRLIF):
-                if not layers or not isinstance(layers[-1], _PRODUCT):
-                    raise ValueError(f"`{at}`: a DSRLIF must directly follow a Linear or a Conv")
-                layers[-1] = _with_gain(layers[-1], folded)
-            layer, state = _neurons(layer, folded)
             height = folded.amplitude
+            if layers and isinstance(layers[-1], _PRODUCT):
+                folded = folded.in_thresholds() if folded.threshold.ndim else folded
+                layers[-1] = _with_gain(layers[-1], folded)
+            elif isinstance(layer, DSRLIF):
+                raise ValueError(f"`{at}`: a DSRLIF must directly follow a Linear or a Conv")
+            layer, state = _neurons(layer, folded)
         elif not _keeps_height(layer):
             raise ValueError(f"`{at}`: {type(layer).__name__} has no place in a folded network")
         layers.append(layer)
@@ -84,9 +92,8 @@ def _neurons(layer: DSR, folded: dsr.Folded) -> tuple[IAF | Leaky, PyTree]:
         neurons = Leaky(shape, folded.alpha_mem, threshold=threshold, reset_delay=False)
     else:
         neurons = IAF(shape, threshold=threshold, max_spikes=1)
-    shift = folded.vmem.reshape(folded.vmem.shape + (1,) * (len(shape) - 1) * folded.vmem.ndim)
     rest = neurons.initial_state()
-    return neurons, rest._replace(vmem=rest.vmem + shift)
+    return neurons, rest._replace(vmem=rest.vmem + _along(folded.vmem, len(shape)))
 
 
 def _with_height(layer: Any, height: FloatArray | None) -> Any:
@@ -96,28 +103,32 @@ def _with_height(layer: Any, height: FloatArray | None) -> Any:
     if height.ndim == 1 and isinstance(layer, eqx.nn.Linear):
         # What was flattened has its channels first, each with all of its pixels.
         height = jnp.repeat(height, layer.weight.shape[1] // len(height))
-    groups = getattr(layer, "groups", 1)
-    if groups > 1 and height.ndim == 1:
-        raise ValueError("`groups` of a Conv must be 1 where the heights of spikes differ")
-    weight = dsr.scale_inputs(layer.weight, height)
+    weight = dsr.scale_inputs(layer.weight, height, getattr(layer, "groups", 1))
     return eqx.tree_at(lambda product: product.weight, layer, weight)
 
 
 def _with_gain(layer: Any, folded: dsr.Folded) -> Any:
     """A product with the input gain of the neurons that follow, and with their bias."""
-    bias = folded.bias
-    if isinstance(layer, eqx.nn.Conv):
-        bias = bias.reshape(bias.shape + (1,) * layer.num_spatial_dims * bias.ndim)
-    shape = (len(layer.weight),) + (1,) * (layer.weight.ndim - 2)
-    old = jnp.zeros(shape) if layer.bias is None else layer.bias
+    gain = jnp.asarray(folded.gain)
+    weight = layer.weight * _along(gain, layer.weight.ndim)
+    if layer.bias is None and folded.alpha_mem == 1:
+        return eqx.tree_at(lambda product: product.weight, layer, weight)
+    one_each = (len(weight),) + (1,) * (weight.ndim - 2)
+    old = jnp.zeros(one_each) if layer.bias is None else layer.bias
+    axes = len(one_each)
     with_bias = copy.copy(layer)
     object.__setattr__(with_bias, "use_bias", True)
     return eqx.tree_at(
         lambda product: (product.weight, product.bias),
         with_bias,
-        (layer.weight * folded.gain, old * folded.gain + bias),
+        (weight, old * _along(gain, axes) + _along(folded.bias, axes)),
         is_leaf=lambda node: node is None,
     )
+
+
+def _along(x: FloatArray, axes: int) -> FloatArray:
+    """One number as it is; one for each channel along the first of so many axes."""
+    return x.reshape(-1, *(1,) * (axes - 1)) if x.ndim else x
 
 
 def _keeps_height(layer: Any) -> bool:

@@ -26,6 +26,7 @@ import functools
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,11 +102,20 @@ class Folded(NamedTuple):
     """
 
     alpha_mem: float
-    gain: float
+    gain: float | FloatArray
     bias: FloatArray
     threshold: FloatArray
     vmem: FloatArray
     amplitude: FloatArray
+
+    def in_thresholds(self) -> "Folded":
+        """The same neuron with its potentials in units of theta, so that its threshold is 1."""
+        return self._replace(
+            gain=self.gain / self.threshold,
+            bias=self.bias / self.threshold,
+            threshold=jnp.ones_like(self.threshold),
+            vmem=self.vmem / self.threshold,
+        )
 
 
 def dsr_if(x: FloatArray, theta: FloatArray, settings: DSRIF = DSRIF()) -> FloatArray:  # noqa: B008
@@ -196,14 +206,19 @@ def fold(theta: FloatArray, settings: DSRIF | DSRLIF) -> Folded:
     )
 
 
-def scale_inputs(weight: FloatArray, amplitude: FloatArray) -> FloatArray:
+def scale_inputs(weight: FloatArray, amplitude: FloatArray, groups: int = 1) -> FloatArray:
     """The weights of a linear or convolutional layer that takes unit spikes for those of a height.
 
     Args:
-        weight: `(outputs, inputs, ...)`, as in equinox.
+        weight: `(outputs, inputs/groups, ...)`, as in equinox.
         amplitude: height of the spikes, one number or one per input.
+        groups: of a convolution: each of as many parts of the outputs has its own of the inputs.
     """
-    return weight * amplitude.reshape(-1, *(1,) * (weight.ndim - 2))
+    if amplitude.ndim == 1:
+        each = amplitude.reshape(groups, weight.shape[1])
+        amplitude = jnp.repeat(each, len(weight) // groups, axis=0)
+        amplitude = amplitude.reshape(amplitude.shape + (1,) * (weight.ndim - 2))
+    return weight * amplitude
 
 
 class _Rule(NamedTuple):
@@ -276,12 +291,18 @@ def _mean_over_time(rule: _Rule, x: FloatArray) -> FloatArray:
 def _bounded(theta: FloatArray, x: FloatArray, settings: DSRIF | DSRLIF) -> FloatArray:
     """theta, at least its lower bound, of the dtype of `x` and in the shape of its channels."""
     theta = jnp.asarray(theta)
+    if isinstance(theta, jax.core.Tracer):
+        # Of a NaN nothing would be seen but that no neuron fires any more.
+        theta = eqx.error_if(theta, jnp.isnan(theta).any(), _NAN)
     low = jnp.asarray(settings.lower_bound, theta.dtype)
     if settings.bound == "project":
         theta = clip_passthrough(theta, low, jnp.full_like(low, jnp.inf))
     else:
         theta = jnp.where(theta >= low, theta, low)
     return theta.reshape(theta.shape + (1,) * (x.ndim - 2) * theta.ndim).astype(x.dtype)
+
+
+_NAN = "`theta`, the threshold of DSR neurons, must not be NaN"
 
 
 def _check(x: FloatArray, theta: FloatArray, settings: DSRIF | DSRLIF) -> None:
@@ -295,7 +316,7 @@ def _check(x: FloatArray, theta: FloatArray, settings: DSRIF | DSRLIF) -> None:
             f"got the shape {jnp.shape(theta)}"
         )
     if not isinstance(theta, jax.core.Tracer) and np.isnan(np.asarray(theta)).any():
-        raise ValueError(f"`theta` must not be NaN; got {theta!r}")
+        raise ValueError(f"{_NAN}; got {theta!r}")
     for name in {"tau", "dt", "lower_bound"} & set(settings._fields):
         if not getattr(settings, name) > 0:
             raise ValueError(f"`{name}` must be above 0; got {getattr(settings, name)!r}")

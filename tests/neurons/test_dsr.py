@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -190,13 +191,29 @@ def test_the_authors_settings():
     assert dsr.OFFICIAL_IF_IMAGENET.scale == 1e-3
 
 
+def test_the_inputs_of_each_group_of_a_convolution_get_their_own_heights():
+    heights = jnp.arange(1.0, 5)
+    scaled = dsr.scale_inputs(jnp.ones((6, 2, 3, 3)), heights, groups=2)
+    np.testing.assert_array_equal(scaled[:, :, 0, 0], [[1, 2]] * 3 + [[3, 4]] * 3)
+
+
+@pytest.mark.parametrize("bound", ["clamp", "project"])
+def test_a_threshold_that_becomes_nan_in_training_is_an_error_there_too(bound):
+    slope = eqx.filter_jit(
+        jax.grad(lambda t: run(jnp.ones((4, 2)), t, dsr.DSRIF(bound=bound)).sum())
+    )
+    assert np.isfinite(slope(jnp.ones(2))).all()
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"`theta`, .* must not be NaN"):
+        slope(jnp.array([1.0, jnp.nan]))
+
+
 @pytest.mark.parametrize(
     ("x", "theta", "settings", "error", "message"),
     [
         (jnp.ones(5), 1.0, dsr.DSRIF(), ValueError, r"`x` must have the shape .* got \(5,\)"),
         (jnp.ones((5, 2), int), 1.0, dsr.DSRIF(), TypeError, "`x` must hold floating-point"),
         (jnp.ones((5, 2)), jnp.ones(3), dsr.DSRIF(), ValueError, r"`theta` .* 2 channels; got"),
-        (jnp.ones((5, 2)), jnp.nan, dsr.DSRLIF(), ValueError, "`theta` must not be NaN"),
+        (jnp.ones((5, 2)), jnp.nan, dsr.DSRLIF(), ValueError, "`theta`, .* must not be NaN; got"),
         (jnp.ones((5, 2)), 1.0, dsr.DSRLIF(tau=0.0), ValueError, "`tau` must be above 0; got 0.0"),
         (jnp.ones((5, 2)), 1.0, dsr.DSRLIF(dt=-1.0), ValueError, "`dt` must be above 0; got -1.0"),
         (jnp.ones((5, 2)), 1.0, dsr.DSRIF(lower_bound=0.0), ValueError, "`lower_bound` must be"),
