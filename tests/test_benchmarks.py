@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from benchmarks import dsr_memory
 from benchmarks.__main__ import every_benchmark
 from benchmarks.harness import Settings, compare, main
 
@@ -42,3 +43,17 @@ def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
             assert measured["seconds"] > 0
             assert measured["ratio_low"] <= measured["ratio"] <= measured["ratio_high"]
             assert measured["temp_bytes"] is None or measured["temp_bytes"] >= 0
+
+
+def test_a_training_step_by_dsr_needs_less_than_0_6_of_the_memory_of_bptt():
+    steps = dsr_memory.training_steps(dsr_memory.NEURONS["IF"], steps=400, batch=4, channels=4)
+    with jax.numpy_dtype_promotion("standard"):  # which optax needs
+        compiled = {name: jax.jit(f).lower(*args).compile() for name, (f, args) in steps.items()}
+    # What the compiler plans for, not what is measured: it is the same on every run.
+    memory = {name: c.memory_analysis().temp_size_in_bytes for name, c in compiled.items()}
+    spikes_of_a_layer = 400 * 4 * 4 * 8 * 8 * 4
+    assert memory["DSR"] > 3 * spikes_of_a_layer  # it is that of the whole step
+    assert memory["DSR"] < 0.6 * memory["BPTT"]
+    # They are the same network.
+    losses = [float(compiled[name](*args)[2]) for name, (_, args) in steps.items()]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
