@@ -8,7 +8,8 @@ x <- x - (x >> d), which keeps the factor 1 - 2^-d.
     alpha = 1 - 2^-dash         tau  = -dt/ln(1 - 2^-dash)
 
 tau and dt are in seconds; alpha and dash have no unit. All functions work element by element on
-arrays of any shape and are differentiable. Source: Rockpool's LIF modules. Its Xylo mapper takes
+arrays of any shape and are differentiable; each is compiled, so that outside of jit it is one call.
+Source: Rockpool's LIF modules. Its Xylo mapper takes
 log2(tau/dt) for the dash instead, which rounds to 0, a decay that wipes the state out, for any tau
 below dt*sqrt(2).
 """
@@ -28,36 +29,43 @@ _HALFWAY = 0.4150374992788438
 """log2(4/3): the fraction of a dash at which 1-2^-dash lies halfway between its two neighbours."""
 
 
+@jax.jit
 def tau_to_alpha(tau: ArrayLike, dt: float) -> FloatArray:
     """alpha = exp(-dt/tau)."""
     return jnp.exp(-dt / jnp.asarray(tau))
 
 
+@jax.jit
 def alpha_to_tau(alpha: ArrayLike, dt: float) -> FloatArray:
     """tau = -dt/ln(alpha), in seconds."""
     return -dt / jnp.log(jnp.asarray(alpha))
 
 
+@jax.jit
 def alpha_to_dash(alpha: ArrayLike) -> FloatArray:
     """dash = -log2(1 - alpha)."""
     return -jnp.log1p(-jnp.asarray(alpha)) / _LN2
 
 
+@jax.jit
 def dash_to_alpha(dash: ArrayLike) -> FloatArray:
     """alpha = 1 - 2^-dash."""
     return 1 - jnp.exp2(-jnp.asarray(dash, float))
 
 
+@jax.jit
 def tau_to_dash(tau: ArrayLike, dt: float) -> FloatArray:
     """dash = -log2(1 - exp(-dt/tau)), without the loss of digits that going through alpha has."""
     return -jax.nn.log1mexp(dt / jnp.asarray(tau)) / _LN2
 
 
+@jax.jit
 def dash_to_tau(dash: ArrayLike, dt: float) -> FloatArray:
     """tau = -dt/ln(1 - 2^-dash), in seconds."""
     return -dt / jax.nn.log1mexp(_LN2 * jnp.asarray(dash, float))
 
 
+@jax.jit
 def nearest_dash(dash: ArrayLike, max_dash: int = 15, min_dash: int = 1) -> Int[Array, "..."]:
     """The whole dash whose decay 1-2^-d is nearest to that of `dash`.
 

@@ -7,9 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._typing import FloatArray
+from .._typing import FloatArray, PyTree
 
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
+
+Cap: TypeAlias = float | FloatArray
+"""The most spikes in one step. An array broadcasts against vmem."""
 
 Setting: TypeAlias = float | FloatArray
 """A number that is fixed, or an array that is trained. It broadcasts against vmem."""
@@ -23,26 +26,43 @@ class Surrogate(eqx.Module):
     """
 
     @abc.abstractmethod
-    def derivatives(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
-    ) -> Derivatives:
+    def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
         """d spikes/d vmem and d spikes/d threshold, each of the shape of `vmem`."""
 
-    def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: float) -> FloatArray:
+    def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         """The smooth stand-in for the number of spikes whose derivatives by our fields are passed.
 
         0 where there is none: the fields then get no gradient.
         """
         return jnp.zeros_like(vmem)
 
-    def __call__(self, vmem: FloatArray, threshold: FloatArray, max_spikes: float) -> FloatArray:
+    def change_by_fields(
+        self, change: PyTree, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap
+    ) -> FloatArray | None:
+        """How the number of spikes changes with the trained fields; None where there are none.
+
+        Args:
+            change: a surrogate like this one that holds the change of each trained field.
+            vmem: membrane potentials.
+            threshold: firing thresholds.
+            max_spikes: most spikes in one step.
+        """
+        if not jax.tree.leaves(change):
+            return None
+
+        def relaxation(surrogate: Surrogate) -> FloatArray:
+            return surrogate.relaxation(vmem, threshold, max_spikes)
+
+        return eqx.filter_jvp(relaxation, (self,), (change,))[1]
+
+    def __call__(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         """The number of spikes of each neuron, as floating-point numbers of the dtype of `vmem`."""
         return _fire(vmem, threshold, max_spikes, self)
 
 
 @eqx.filter_custom_jvp
 def _fire(
-    vmem: FloatArray, threshold: FloatArray, max_spikes: float, surrogate: Surrogate
+    vmem: FloatArray, threshold: FloatArray, max_spikes: Cap, surrogate: Surrogate
 ) -> FloatArray:
     spikes = jnp.minimum(whole_thresholds(vmem, threshold), max_spikes)
     return jnp.where(vmem >= threshold, spikes, 0).astype(vmem.dtype)
@@ -69,12 +89,8 @@ def _fire_jvp(primals, tangents):  # type: ignore[no-untyped-def]
         spikes_dot = spikes_dot + d_vmem * vmem_dot
     if threshold_dot is not None:
         spikes_dot = spikes_dot + d_threshold * threshold_dot
-    if jax.tree.leaves(surrogate_dot):
-        _, own = eqx.filter_jvp(
-            lambda s: s.relaxation(vmem, threshold, max_spikes), (surrogate,), (surrogate_dot,)
-        )
-        spikes_dot = spikes_dot if own is None else spikes_dot + own
-    return spikes, spikes_dot
+    own = surrogate.change_by_fields(surrogate_dot, vmem, threshold, max_spikes)
+    return spikes, spikes_dot if own is None else spikes_dot + own
 
 
 class StepSurrogate(Surrogate):
@@ -111,9 +127,7 @@ class StepSurrogate(Surrogate):
     def derivative(self, x: FloatArray) -> FloatArray:
         """The derivative of the smooth step."""
 
-    def derivatives(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
-    ) -> Derivatives:
+    def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
         x, n = self._distance(vmem, threshold, max_spikes)
         slope = self.derivative(x)
         if self.relative:
@@ -121,12 +135,12 @@ class StepSurrogate(Surrogate):
             return slope, -slope * vmem / threshold
         return slope, -slope * n
 
-    def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: float) -> FloatArray:
+    def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         x, n = self._distance(vmem, threshold, max_spikes)
         return self.primitive(x) + n - 1
 
     def _distance(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
+        self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap
     ) -> tuple[FloatArray, FloatArray | float]:
         n: FloatArray | float = 1.0
         if self.periodic:

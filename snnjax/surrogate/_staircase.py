@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._typing import FloatArray
-from ._base import Derivatives, Setting, Surrogate
+from ._base import Cap, Derivatives, Setting, Surrogate
 
 
 class PiecewiseLinear(Surrogate):
@@ -25,9 +25,7 @@ class PiecewiseLinear(Surrogate):
     window: Setting = 0.5
     relative: bool = eqx.field(default=False, static=True)
 
-    def derivatives(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
-    ) -> Derivatives:
+    def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
         window = _window(self.window, threshold, self.relative)
         slope = jnp.where(vmem >= threshold - window, 1 / threshold, 0)
         return slope, -slope * vmem / threshold
@@ -54,9 +52,7 @@ class PeriodicExponential(Surrogate):
     window: Setting = 0.5
     relative: bool = eqx.field(default=False, static=True)
 
-    def derivatives(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
-    ) -> Derivatives:
+    def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
         window = _window(self.window, threshold, self.relative)
         shifted = vmem - threshold / 2
         periods = jnp.minimum(jnp.floor(shifted / threshold), max_spikes - 1)
@@ -85,9 +81,7 @@ class WaveSenseExponential(Surrogate):
     window: Setting = 0.5
     scale: Setting = 1.0
 
-    def derivatives(
-        self, vmem: FloatArray, threshold: FloatArray, max_spikes: float
-    ) -> Derivatives:
+    def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
         above = jnp.abs(vmem - jnp.round(vmem / threshold) * threshold)
         far = jnp.where(vmem < threshold, threshold - vmem, 2 * above)
         pulse = self.scale * jnp.exp(-far / self.window)

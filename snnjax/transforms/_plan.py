@@ -136,7 +136,13 @@ def _transformed(path: str, transform: Transform | None, leaf: Any, key: Key | N
     if leaf is None:
         raise ValueError(f"`plan` has {transform} for `{path}`, which this model does not have")
     own = None if key is None else jax.random.fold_in(key, zlib.crc32(path.encode()))
-    return transform(leaf, key=own)
+    return _call(transform, leaf, own)
+
+
+@eqx.filter_jit
+def _call(transform: Transform, leaf: Any, key: Key | None) -> Any:
+    # Outside of jit, one program for each transform and shape in place of one for each operation.
+    return transform(leaf, key=key)
 
 
 def _check_rules(**arguments: Mapping[Any, Any] | None) -> None:

@@ -1,18 +1,15 @@
-"""The chip's arithmetic, on whole numbers held in float32, with gradients to train through.
+"""The chip's arithmetic, on whole numbers held in float32.
 
 float32 holds every whole number up to 2^24, far beyond the 16 bits of a state, and products of
-integer matrices are slow on CPUs. Going forward every function here is exact. Going backward each
-is the smooth function that it stands for: a shift is a product with 2^-dash, a count of spikes has
-the gradient of a surrogate, and what is cut off at the end of a range passes none on.
+integer matrices are slow on CPUs. Each function is exact.
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jax import lax
+from jaxtyping import Array, Bool, Float
 
 from ..._typing import FloatArray
-from ...surrogate import Surrogate
 from .spec import Chip
 
 
@@ -24,6 +21,56 @@ def saturate(x: FloatArray, chip: Chip) -> FloatArray:
 def within(x: FloatArray, chip: Chip) -> Bool[Array, "..."]:
     """Whether a state can hold `x`."""
     return (x >= -1 - chip.max_state) & (x <= chip.max_state)
+
+
+def dot(counts: FloatArray, weights: FloatArray) -> FloatArray:
+    """Sum of count * weight over the sources. Accelerators must not take less than float32."""
+    return jnp.tensordot(counts, weights, 1, precision=lax.Precision.HIGHEST)
+
+
+def within_range(
+    isyn: Float[Array, "batch *targets"],
+    counts: Float[Array, "batch sources"],
+    weights: Float[Array, "sources *targets"],
+    chip: Chip,
+) -> Bool[Array, ""]:
+    """Whether no synaptic current can saturate while the sources are added up, in any order.
+
+    |isyn| plus the sum of |count * weight| bounds every partial sum. Each source's largest weight
+    stands for all of its weights, which makes the bound a product with a vector. Where the bound is
+    too large for float32 to hold it exactly it is far out of range in any case.
+    """
+    axes = tuple(range(1, isyn.ndim))
+    present = jnp.max(jnp.abs(isyn), axis=axes, initial=0)
+    largest = jnp.max(jnp.abs(weights), axis=axes, initial=0)
+    return jnp.all(present + dot(counts, largest) <= chip.max_state)
+
+
+def add_in_order(
+    isyn: Float[Array, "batch *targets"],
+    counts: Float[Array, "batch sources"],
+    weights: Float[Array, "sources *targets"],
+    chip: Chip,
+) -> Float[Array, "batch *targets"]:
+    """isyn = sat(isyn + count * weight) for every source in turn.
+
+    A product of matrices where nothing can saturate. Elsewhere the sources are added one by one,
+    for all targets of the whole batch. Saturating additions could be composed in a tree as well.
+    With 272 sources, 266 targets and a batch of 64, on 2 CPU cores, trees over blocks of sources
+    take 6 to 15 ms, the loop 0.3 ms and the product of matrices 0.1 ms.
+    """
+
+    def at_once() -> FloatArray:
+        return isyn + dot(counts, weights)
+
+    def one_by_one() -> FloatArray:
+        def add(total, source):  # type: ignore[no-untyped-def]
+            count, weight = source
+            return saturate(total + jnp.multiply.outer(count, weight), chip), None
+
+        return lax.scan(add, isyn, (counts.T, weights))[0]
+
+    return lax.cond(within_range(isyn, counts, weights, chip), at_once, one_by_one)
 
 
 @jax.custom_jvp
@@ -38,11 +85,8 @@ def _share_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     return value, -jnp.log(2.0) * value * tangents[0]
 
 
-@jax.custom_jvp
 def loss_of(x: FloatArray, part: FloatArray) -> FloatArray:
     """What a state loses in a step: x >> dash, rounded down, but at least 1 towards zero.
-
-    The gradient is that of x * part.
 
     Args:
         x: the state.
@@ -52,28 +96,16 @@ def loss_of(x: FloatArray, part: FloatArray) -> FloatArray:
     return jnp.where(shifted == 0, jnp.sign(x), shifted)
 
 
-@loss_of.defjvp
-def _loss_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    (x, part), (x_dot, part_dot) = primals, tangents
-    return loss_of(x, part), x_dot * part + x * part_dot
-
-
-@eqx.filter_custom_jvp
 def charge_membrane(
     vmem: FloatArray, part: FloatArray, charge: FloatArray, bias: FloatArray | None, chip: Chip
-) -> FloatArray:
+) -> tuple[FloatArray, Bool[Array, "..."]]:
     """The membrane potential after its leak, the synaptic currents' sum and the bias.
 
-    Core 1: sat(vmem - loss + charge). Core 2: vmem = sat(vmem + sat(sat(charge - loss) + bias)).
-    The gradient is that of vmem * (1 - part) + charge + bias where nothing saturates.
+    Core 1: sat(vmem - loss + charge). Core 2: sat(vmem + sat(sat(charge - loss) + bias)).
+
+    Returns:
+        The potential, and whether nothing was cut off on the way to it.
     """
-    return _charged(vmem, part, charge, bias, chip)[0]
-
-
-def _charged(
-    vmem: FloatArray, part: FloatArray, charge: FloatArray, bias: FloatArray | None, chip: Chip
-) -> tuple[FloatArray, Bool[Array, "..."]]:
-    """The potential, and whether nothing was cut off on the way to it."""
     lost = loss_of(vmem, part)
     if chip.core == 1:
         total = vmem - lost + charge
@@ -89,49 +121,14 @@ def _charged(
     return saturate(total, chip), inside & within(total, chip)
 
 
-@charge_membrane.def_jvp
-def _charge_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    vmem, part, *_ = primals
-    value, inside = _charged(*primals)
-    vmem_dot, part_dot, charge_dot, bias_dot, _ = tangents
-    terms = (
-        None if vmem_dot is None else vmem_dot * (1 - part),
-        None if part_dot is None else -vmem * part_dot,
-        charge_dot,
-        bias_dot,
-    )
-    return value, jnp.where(inside, sum(term for term in terms if term is not None), 0)
-
-
-@eqx.filter_custom_jvp
-def fire(
-    vmem: FloatArray,
-    threshold: FloatArray,
-    most: FloatArray,
-    surrogate: Surrogate | None = None,
-    scale: FloatArray | float = 1.0,
-) -> FloatArray:
+def fire(vmem: FloatArray, threshold: FloatArray, most: FloatArray) -> FloatArray:
     """How often a neuron fires of its own: while vmem >= threshold, each time taking that off.
 
     Args:
         vmem: membrane potentials.
-        threshold: firing thresholds.
+        threshold: firing thresholds, at least 1.
         most: the number at which a neuron stops.
-        surrogate: what the gradient is; None for none.
-        scale: what potentials and thresholds of the trained network were multiplied with. The
-            surrogate is given both without it, so that its gradients are those of that network.
     """
     # Half a unit more keeps the quotient clear of the whole numbers, so no rounding can change it.
     quotient = jnp.floor((vmem + 0.5) / threshold)
     return jnp.where(vmem >= threshold, jnp.minimum(quotient, most), 0)
-
-
-@fire.def_jvp
-def _fire_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    vmem, threshold, most, surrogate, scale = primals
-    spikes = fire(vmem, threshold, most, surrogate, scale)
-    if surrogate is None:
-        return spikes, jnp.zeros_like(spikes)
-    slopes = surrogate.derivatives(vmem / scale, threshold / scale, most)
-    dots = zip(slopes, tangents[:2], strict=True)
-    return spikes, sum(slope * dot / scale for slope, dot in dots if dot is not None)

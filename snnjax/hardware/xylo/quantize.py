@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -47,6 +48,11 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
         raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
+    return _integers(spec, method)
+
+
+@eqx.filter_jit
+def _integers(spec: Spec, method: Method) -> Spec:
     integers = rounded(spec, *scales(spec, method))
     return jax.tree.map(lambda leaf: leaf.astype(jnp.int32), integers)
 

@@ -170,7 +170,8 @@ def _scan(spec: Spec, events: Int[Array, "batch time inputs"], state: SimState |
         return state, state
 
     start = _pack(spec, state, len(events))
-    end, states = lax.scan(step, start, jnp.swapaxes(events, 0, 1))
+    counts = jnp.swapaxes(events, 0, 1).astype(jnp.float32)
+    end, states = lax.scan(step, start, counts)
     over_time = _unpack(spec, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states))
     last = _unpack(spec, end)
     return Trace(**over_time, state=SimState(**{name: last[name] for name in SimState._fields}))
@@ -180,18 +181,19 @@ def _pack(spec: Spec, state: SimState | None, batch: int) -> _kernel.State:
     """Hidden and output neurons together, as the kernel has them."""
     n, synapses, out = spec.n_hidden, spec.n_synapses, spec.n_outputs
     if state is None:
-        none = jnp.zeros((batch, n + out), jnp.int32)
-        return _kernel.State(jnp.zeros((batch, synapses, n + out), jnp.int32), none, none)
+        none = jnp.zeros((batch, n + out))
+        return _kernel.State(jnp.zeros((batch, synapses, n + out)), none, none)
     isyn_out = jnp.pad(state.isyn_out[:, None], ((0, 0), (0, synapses - 1), (0, 0)))
     isyn = jnp.concatenate([jnp.swapaxes(state.isyn, 1, 2), isyn_out], axis=2)
     vmem = jnp.concatenate([state.vmem, state.vmem_out], axis=1)
     packed = _kernel.State(isyn, vmem, jnp.pad(state.spikes, ((0, 0), (0, out))))
-    return jax.tree.map(lambda x: x.astype(jnp.int32), packed)
+    return jax.tree.map(lambda x: x.astype(jnp.float32), packed)
 
 
 def _unpack(spec: Spec, state: _kernel.State) -> dict[str, Array]:
     """Hidden and output neurons apart, by the names of SimState and Trace."""
     n = spec.n_hidden
+    state = jax.tree.map(lambda x: x.astype(jnp.int32), state)
     return {
         "spikes_out": state.spikes[..., n:],
         "vmem_out": state.vmem[..., n:],

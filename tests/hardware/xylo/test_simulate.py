@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo import _kernel
+from snnjax.hardware.xylo import _arithmetic
 from snnjax.hardware.xylo.simulate import Trace, _run, _scan, simulate
 from snnjax.hardware.xylo.spec import XYLO_1, XYLO_AUDIO_2, XYLO_IMU, Spec
 
@@ -90,14 +90,14 @@ def test_random_networks_match_the_vendors_simulator(core, synapses, aliases, bi
 
 
 def run_with(monkeypatch, within_range):
-    """Traces of random networks, each with `_kernel.within_range` replaced and as it is."""
+    """Traces of random networks, each with `_arithmetic.within_range` replaced and as it is."""
     replaced = jax.jit(lambda spec, events: _scan(spec, events, None))
     for seed in range(10):
         rng = np.random.default_rng(seed)
         spec = random_spec(rng, 2, 1, 0, 0, SHIFTS[0])
         events = jnp.asarray(np.minimum(random_raster(rng, 1, STEPS), 15), jnp.int32)
         with monkeypatch.context() as patch:
-            patch.setattr(_kernel, "within_range", within_range)
+            patch.setattr(_arithmetic, "within_range", within_range)
             trace = replaced(spec, events)
         yield trace, simulate(spec, events)
 
@@ -105,7 +105,7 @@ def run_with(monkeypatch, within_range):
 def test_the_product_and_the_ordered_sum_are_both_taken(monkeypatch):
     taken = []
 
-    def spy(*args, original=_kernel.within_range):
+    def spy(*args, original=_arithmetic.within_range):
         fits = original(*args)
         jax.debug.callback(lambda x: taken.append(bool(x)), fits)
         return fits
