@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .._typing import FloatArray, Key, PyTree
-from ._layer import Layer, as_float
+from ._layer import Layer, as_float, or_at_rest
 from ._validate import count
 
 
@@ -62,7 +62,7 @@ def run_chunked(
         return after, y
 
     whole = x[: pieces * chunk].reshape(pieces, chunk, *x.shape[1:])
-    first = model.initial_state() if state is None else state
+    first = or_at_rest(state, model.initial_state())
     inputs = whole, None if keys is None else keys[:-1]
     state, outputs = jax.lax.scan(body, first, inputs)
     y = outputs.reshape(pieces * chunk, *outputs.shape[2:])

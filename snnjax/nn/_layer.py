@@ -29,6 +29,10 @@ class Layer(eqx.Module):
     ) -> tuple[FloatArray, PyTree]:
         """One time step, for streaming.
 
+        Step by step, neurons do exactly what they do in a whole sequence. A product of matrices may
+        differ in its last digit from that of many steps at once, as its terms are added up in
+        another order; where they add up without rounding, all outputs are exactly the same.
+
         Args:
             x: the input of one step: what `__call__` takes, without the time axis.
             state: the state before the step; None is the resting state.
@@ -71,6 +75,15 @@ def as_float(x: ArrayLike) -> Float[Array, "..."]:
     """`x` as a floating-point array; a dtype that is floating-point already is kept."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
+
+
+def or_at_rest(state: PyTree, rest: PyTree) -> PyTree:
+    """`state`, with the resting state `rest` wherever it has None, as a loop over time needs it."""
+    if state is None:
+        return rest
+    if type(state) is tuple and len(state) == len(rest):
+        return tuple(or_at_rest(s, r) for s, r in zip(state, rest, strict=True))
+    return state
 
 
 def record(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
-from ._layer import Records
+from ._layer import Records, or_at_rest
 from ._network import Block, Network
 from ._neuron import Neuron
 from ._validate import InputError, shape_of
@@ -63,7 +63,8 @@ class Recurrent(Network):
     ) -> tuple[FloatArray, PyTree, Records]:
         """A run over time, step by step. Records what both layers record, and their `output`."""
         (inner, fed), rest = (None, None) if state is None else state, self.initial_state()
-        before = self._full(inner, rest[0]), rest[1] if fed is None else fed
+        own = None if inner is None else self._states(inner)
+        before = or_at_rest((own, fed), rest)
         keys = None if key is None else jax.random.split(key, len(x))
 
         def step(before: PyTree, now: PyTree) -> tuple[PyTree, tuple[FloatArray, Records]]:
@@ -83,12 +84,6 @@ class Recurrent(Network):
 
         after, (y, records), _ = scan(step, before, (x, keys))
         return y, after, records
-
-    def _full(self, state: PyTree, rest: PyTree) -> PyTree:
-        """`state`, with the resting state of a layer where it has None, as a loop needs it."""
-        if state is None:
-            return rest
-        return tuple(r if s is None else s for s, r in zip(self._states(state), rest, strict=True))
 
 
 def _unchanged(x: FloatArray) -> FloatArray:

@@ -7,21 +7,29 @@ import numpy as np
 import pytest
 
 from snnjax import (
+    ALIF,
+    DSRIF,
+    DSRLIF,
     IAF,
     LI,
     LIF,
+    PLIF,
     Concatenate,
+    CubaLIF,
     Leaky,
+    LIFEuler,
     Parallel,
     Recurrent,
     Residual,
     Sequential,
+    Synaptic,
     SynNet,
     families,
+    record,
     run_chunked,
 )
 from snnjax._tree import map_with_path
-from snnjax.nn import Flatten, SumPool2d, TimeStepDropout
+from snnjax.nn import Flatten, SumPool2d, TimeStepDropout, run_batch, statistics
 
 run = eqx.filter_jit(lambda model, x, state=None: model(x, state))
 
@@ -82,6 +90,31 @@ def synnet():
     return on_grid(model, 0.125), x
 
 
+def of_every_other_neuron():
+    keys = jax.random.split(jax.random.key(0), 7)
+    model = Sequential(
+        eqx.nn.Conv2d(2, 4, 3, key=keys[0]),
+        DSRIF((4, 8, 8), threshold=0.5),
+        SumPool2d(4),
+        Flatten(),
+        eqx.nn.Linear(16, 24, key=keys[1]),
+        ALIF(24, tau_mem=5e-3, tau_syn=2e-3, threshold=0.1),
+        eqx.nn.Linear(24, 24, key=keys[2]),
+        PLIF(24, threshold=0.3),
+        eqx.nn.Linear(24, 24, key=keys[3]),
+        CubaLIF(24, tau_mem=3e-3, tau_syn=2e-3, threshold=0.05, r=2.0),
+        eqx.nn.Linear(24, 24, key=keys[4]),
+        LIFEuler(24, tau_mem=3e-3, threshold=0.1),
+        eqx.nn.Linear(24, 24, key=keys[5]),
+        Synaptic(24, 0.5, 0.5, threshold=0.3, refractory=1),
+        eqx.nn.Linear(24, 4, key=keys[6]),
+        DSRLIF(4, threshold=0.1, dt=0.3),
+        LI(4),
+    )
+    x = jnp.asarray(np.random.default_rng(3).poisson(0.4, (30, 2, 10, 10)), jnp.float32)
+    return on_grid(model, 0.02), x
+
+
 NETWORKS = {"dense": dense, "convolutional": convolutional, "SynNet": synnet}
 
 
@@ -101,14 +134,54 @@ def test_the_examples_spike(example):
     assert len(np.unique(y.sum(0))) > 2
 
 
-def test_step_by_step_gives_exactly_the_outputs_of_the_whole_call(example):
-    model, x, whole = example
-    state, outputs = model.initial_state(), []
-    step = eqx.filter_jit(lambda model, x, state: model.step(x, state))
+def step_by_step(model, x, state):
+    outputs, step = [], eqx.filter_jit(lambda model, x, state: model.step(x, state))
     for x_t in x:
         y, state = step(model, x_t, state)
         outputs.append(y)
-    assert_trees_equal((jnp.stack(outputs), state), whole)
+    return jnp.stack(outputs), state
+
+
+def test_step_by_step_gives_exactly_the_outputs_of_the_whole_call(example):
+    model, x, whole = example
+    assert_trees_equal(step_by_step(model, x, model.initial_state()), whole)
+
+
+def test_a_network_of_every_other_neuron_streams_exactly():
+    model, x = of_every_other_neuron()
+    y, state, records = eqx.filter_jit(record)(model, x)
+    rates = [v.mean() for name, v in records.items() if name.endswith(".spikes")]
+    assert len(rates) == 7
+    assert 0.02 < min(rates) <= max(rates) < 0.8
+    assert_trees_equal(step_by_step(model, x, model.initial_state()), (y, state))
+    pieces = eqx.filter_jit(lambda model, x: run_chunked(model, x, chunk=7))(model, x)
+    assert_trees_equal(pieces, (y, state))
+
+
+def test_a_trained_network_with_normalisation_and_dropout_streams(key):
+    model = Sequential(
+        eqx.nn.Conv1d(2, 4, 3, key=key),
+        eqx.nn.BatchNorm(4, axis_name=("time", "batch"), mode="batch", momentum=0.5),
+        IAF((4, 6), threshold=0.5, min_vmem=-1.0),
+        TimeStepDropout(0.5),
+        eqx.nn.AvgPool1d(2, 2),
+        Flatten(),
+    )
+    x = jnp.asarray(np.random.default_rng(4).poisson(0.4, (20, 2, 8)), jnp.float32)
+    model = on_grid(model)
+    _, trained = run_batch(model, x[None], key=key)
+    model, state = eqx.nn.inference_mode(model), statistics(trained)
+    y, after = run(model, x, state)
+    assert 0.05 < y.mean() < 1
+    for outputs, last in (
+        step_by_step(model, x, state),
+        # Where the state has None, a neuron begins at rest.
+        eqx.filter_jit(lambda model, x, state: run_chunked(model, x, state, chunk=6))(
+            model, x, state
+        ),
+    ):
+        np.testing.assert_array_equal(outputs, y)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), last, after)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 10, 100])
