@@ -118,6 +118,43 @@ def test_gradients_are_those_of_finite_differences(name):
             np.testing.assert_allclose((up - down) / 2e-6, slope, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("shape", [(2,), (2, 3, 4)], ids=["dense", "convolution"])
+def test_gradients_through_recurrence_are_those_of_finite_differences(shape):
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        w_rec, bias, x = (
+            jnp.asarray(rng.normal(scale=scale, size=size))
+            for scale, size in (
+                (0.5, (2, 2) if len(shape) == 1 else (2, 2, 3, 2)),
+                (0.1, (2,) + (1,) * (len(shape) - 1)),
+                (1.0, (STEPS, *shape)),
+            )
+        )
+        connect = recurrent.dense if len(shape) == 1 else recurrent.convolution
+        params = iaf.IAFParams(jnp.full(shape, 0.8))
+        kernel = functools.partial(iaf.step, params, surrogate=smooth, max_spikes=0.9)
+
+        @jax.jit
+        @jax.value_and_grad
+        def loss(given):
+            w_rec, bias, x = given
+            step = functools.partial(recurrent.step, kernel, connect(w_rec, bias))
+            final, y = jax.lax.scan(step, recurrent.init(iaf.init(shape), shape), x)
+            return jnp.sin(y).sum() + (final.inner.vmem**2).sum()
+
+        _, gradients = loss((w_rec, bias, x))
+        for part in range(3):
+            direction = [jnp.zeros_like(a) for a in (w_rec, bias, x)]
+            direction[part] = jnp.asarray(1e-6 * rng.normal(size=direction[part].shape))
+            up, down = (
+                loss(jax.tree.map(lambda a, d: a + sign * d, (w_rec, bias, x), tuple(direction)))[0]  # noqa: B023
+                for sign in (1, -1)
+            )
+            slope = (gradients[part] * direction[part]).sum() / 1e-6
+            assert abs(slope) > 1e-3
+            np.testing.assert_allclose((up - down) / 2e-6, slope, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", {module: name for name, (module, *_) in KERNELS.items()}.values())
 def test_a_batch_by_vmap_equals_a_loop(name):
     k = kernel(name, PiecewiseLinear())
@@ -277,3 +314,13 @@ def test_a_refractory_neuron_does_not_adapt_to_spikes_it_did_not_fire():
         kernel, state, 9 * one, surrogate=PiecewiseLinear(), steps=3, hold=False
     )
     assert (spikes, state.inner.adaptation, state.inner.vmem) == (0, 0.5, 9)
+
+
+def test_a_lif_with_several_synapses_may_be_refractory_too():
+    params = lif.LIFParams(jnp.full(2, 0.9), jnp.full((2, 3), 0.8), jnp.ones(2))
+    kernel = functools.partial(lif.step, params, max_spikes=5)
+    step = functools.partial(refractory.step, kernel, surrogate=PiecewiseLinear(), steps=3)
+    x = jnp.full((STEPS, 2, 3), 2.0)
+    _, spikes = jax.lax.scan(step, refractory.init(lif.init(2, 3), 2), x)
+    np.testing.assert_array_equal(np.flatnonzero(spikes[:, 0]), [0, 4, 8])
+    assert spikes.max() > 1

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import LIF, Residual, Sequential, record
-from snnjax.nn import Layer, TimeStepDropout
+from snnjax import IAF, LIF, Residual, Sequential, record
+from snnjax.nn import Flatten, Layer, TimeStepDropout
 
 STEPS, N = 12, 3
 run = eqx.filter_jit(lambda model, x, state=None, key=None: model(x, state, key=key))
@@ -92,6 +92,16 @@ def test_static_layers_are_applied_at_every_step(layer, shape, with_key, key):
     y, state = Sequential(layer)(x, key=key if with_key else None)
     np.testing.assert_allclose(y, jnp.stack([layer(x_t) for x_t in x]), atol=1e-6)
     assert state == (None,)
+
+
+def test_products_are_one_batched_call_outside_the_loops_over_time(key):
+    conv = eqx.nn.Conv2d(1, 2, 3, key=key)
+    model = Sequential(conv, IAF((2, 4, 4)), Flatten(), eqx.nn.Linear(32, 3, key=key), IAF(3))
+    program = str(jax.make_jaxpr(model)(jnp.zeros((7, 1, 6, 6))))
+    # All 7 time steps are in the result of the one product of each layer.
+    for product, result in ("conv_general_dilated", "f32[7,2,4,4]"), ("dot_general", "f32[3,7]"):
+        assert program.count(f" = {product}[") == program.count(f"{result} = {product}[") == 1
+    assert program.count("scan[") == 2
 
 
 def test_a_convolution_feeds_neurons_after_flattening(key):

@@ -8,6 +8,7 @@ import pytest
 
 from snnjax import (
     IAF,
+    LI,
     LIF,
     Concatenate,
     Parallel,
@@ -217,6 +218,43 @@ def test_gradients_reach_every_layer_of_nested_networks(x):
     ]
     assert len(weights) == 3
     assert all(np.any(g) and np.isfinite(g).all() for g in weights)
+
+
+def test_gradients_through_every_combinator_are_those_of_finite_differences(x):
+    with jax.enable_x64(True):
+        key = jax.random.key(0)
+        model = Sequential(
+            eqx.nn.Linear(3, 8, key=key),
+            LI(8, tau_mem=5e-3, tau_syn=2e-3),
+            Residual(jnp.tanh, eqx.nn.LayerNorm(8)),
+            Parallel(eqx.nn.Linear(8, 8, key=key), Sequential(jnp.sin, LI(8, norm_input=True))),
+            Recurrent(Sequential(jnp.tanh, LI(8)), eqx.nn.Linear(8, 8, key=key)),
+            Concatenate(jnp.tanh, eqx.nn.Linear(8, 4, key=key)),
+            lambda y: y.reshape(3, 4),
+            eqx.nn.Conv1d(3, 2, 2, key=key),
+            eqx.nn.AvgPool1d(3),
+            eqx.nn.BatchNorm(2, axis_name="time", mode="batch"),
+        )
+        arrays, static = eqx.partition(model, eqx.is_inexact_array)
+
+        @jax.jit
+        @jax.value_and_grad
+        def loss(given):
+            arrays, x = given
+            return jnp.sin(eqx.combine(arrays, static)(x)[0]).sum()
+
+        given = arrays, jnp.asarray(x, float)
+        leaves, tree = jax.tree.flatten(given)
+        assert {leaf.dtype for leaf in leaves} == {np.dtype(float)}
+        gradients = jax.tree.leaves(loss(given)[1])
+        rng = np.random.default_rng(2)
+        for i, leaf in enumerate(leaves):
+            direction = jnp.asarray(rng.normal(size=leaf.shape)) * jnp.abs(leaf).max()
+            moved = [[*leaves[:i], leaf + s * direction, *leaves[i + 1 :]] for s in (1e-6, -1e-6)]
+            up, down = (loss(jax.tree.unflatten(tree, m))[0] for m in moved)
+            slope = (gradients[i] * direction).sum()
+            np.testing.assert_allclose((up - down) / 2e-6, slope, rtol=1e-5, atol=1e-8)
+        assert sum(np.any(np.abs(g) > 1e-4) for g in gradients) > 0.8 * len(gradients)
 
 
 def test_transforms_reach_the_outputs_of_layers_side_by_side(x):
