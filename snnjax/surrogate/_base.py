@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._typing import FloatArray, PyTree
+from .._typing import FloatArray
 
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
 
@@ -35,25 +35,6 @@ class Surrogate(eqx.Module):
         0 where there is none: the fields then get no gradient.
         """
         return jnp.zeros_like(vmem)
-
-    def change_by_fields(
-        self, change: PyTree, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap
-    ) -> FloatArray | None:
-        """How the number of spikes changes with the trained fields; None where there are none.
-
-        Args:
-            change: a surrogate like this one that holds the change of each trained field.
-            vmem: membrane potentials.
-            threshold: firing thresholds.
-            max_spikes: most spikes in one step.
-        """
-        if not jax.tree.leaves(change):
-            return None
-
-        def relaxation(surrogate: Surrogate) -> FloatArray:
-            return surrogate.relaxation(vmem, threshold, max_spikes)
-
-        return eqx.filter_jvp(relaxation, (self,), (change,))[1]
 
     def __call__(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         """The number of spikes of each neuron, as floating-point numbers of the dtype of `vmem`."""
@@ -89,8 +70,12 @@ def _fire_jvp(primals, tangents):  # type: ignore[no-untyped-def]
         spikes_dot = spikes_dot + d_vmem * vmem_dot
     if threshold_dot is not None:
         spikes_dot = spikes_dot + d_threshold * threshold_dot
-    own = surrogate.change_by_fields(surrogate_dot, vmem, threshold, max_spikes)
-    return spikes, spikes_dot if own is None else spikes_dot + own
+    if jax.tree.leaves(surrogate_dot):
+        _, own = eqx.filter_jvp(
+            lambda s: s.relaxation(vmem, threshold, max_spikes), (surrogate,), (surrogate_dot,)
+        )
+        spikes_dot = spikes_dot if own is None else spikes_dot + own
+    return spikes, spikes_dot
 
 
 class StepSurrogate(Surrogate):

@@ -1,18 +1,20 @@
-"""One population of a chip over time in whole numbers, and the derivative to train it by.
+"""One population of a chip over time in whole numbers, and the gradient to train it by.
 
-The loop over time goes forward once, without a derivative of its own. What a change of anything
-does to it is a linear recurrence whose coefficients follow from the states of all steps at once:
-with i the synaptic currents, v the membrane potentials and s the spikes of their own,
+The loop over time goes forward once, without a derivative of its own. The gradient goes back in a
+second loop, a linear recurrence whose coefficients follow from the states of all steps at once.
+With i the synaptic currents, v the membrane potentials, s the spikes of their own and d_ what the
+loss changes by with each of them, from the last step to the first:
 
-    d_i = keep * (d_i + d_charge) - i * d_part            keep = 1 - part, or 0 where i saturates
-    d_v = pass * ((1 - part) * d_v - v * d_part + sum d_i + d_bias)      pass = 0 where v saturates
-    d_s = slope * d_v + slope_of_threshold * d_threshold + d_surrogate   the surrogate's slopes
-    d_v = d_v - threshold * d_s - s * d_threshold
+    d_s = d_spikes - threshold * d_v
+    d_vmem = pass * (d_v + slope * d_s)          the surrogate's slope; pass = 0 where v saturated
+    d_i = d_i + d_vmem
+    d_i, d_v = keep * d_i, (1 - part) * d_vmem   keep = 1 - part, or 0 where i saturated
 
-JAX transposes this into the gradient.
+What reaches the parameters and the sources follows from d_v and d_i of all steps at once.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -80,41 +82,45 @@ class _Course(NamedTuple):
     inside: Bool[Array, "time batch neurons"]
 
 
-@eqx.filter_custom_jvp
-def run(
-    parameters: Parameters,
-    counts: Float[Array, "time batch sources"],
-    handed: Float[Array, "time batch neurons"],
-    rules: Rules,
-) -> States:
+Arguments: TypeAlias = tuple[Parameters, FloatArray, FloatArray, Rules]
+
+
+@eqx.filter_custom_vjp
+def run(arguments: Arguments) -> States:
     """Run a population from rest.
 
     Args:
-        parameters: its whole numbers.
-        counts: spikes of what feeds it.
-        handed: spikes that it is handed as the alias of others, at most `rules.cap`.
-        rules: the rest.
+        arguments: its whole numbers; the spikes of what feeds it, `(time, batch, sources)`; the
+            spikes that it is handed as the alias of others, `(time, batch, neurons)`, at most
+            `rules.cap`; and the rules.
     """
-    return _states(parameters, _course(parameters, counts, handed, rules), handed)
+    return _forward(None, arguments)[0]
 
 
-@run.def_jvp
-def _run_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    parameters, counts, handed, rules = primals
+def _forward(perturbed: Any, arguments: Arguments) -> tuple[States, _Course]:
+    parameters, counts, handed, rules = arguments
     course = _course(parameters, counts, handed, rules)
-    states = _states(parameters, course, handed)
-    return states, _changes(tangents, parameters, counts, rules, course, states)
+    return _states(parameters, course, handed), course
+
+
+def _backward(course: _Course, grad: States, perturbed: Any, arguments: Arguments) -> Any:
+    return _gradient(grad, arguments, course)
+
+
+run.def_fwd(_forward)
+run.def_bwd(_backward)
 
 
 def _course(p: Parameters, counts: FloatArray, handed: FloatArray, rules: Rules) -> _Course:
     """The course of a run in which nothing saturates on the way, or else one that allows for it."""
-    charge = dot(counts, p.feed)
-    plain = _loop(p, (charge, handed), rules, in_order=False)
-    return lax.cond(
-        _cannot_saturate(p, counts, before(plain.own + handed), plain, rules.chip),
-        lambda: plain,
-        lambda: _loop(p, (counts, handed), rules, in_order=True),
-    )
+    plain = _loop(p, (dot(counts, p.feed), handed), rules, in_order=False)
+    fits = _cannot_saturate(p, counts, before(plain.own + handed), plain, rules.chip)
+    # A loop of no or one turn. A condition would copy the course, which takes as long as running.
+    return lax.while_loop(
+        lambda carry: ~carry[0],
+        lambda carry: (jnp.array(True), _loop(p, (counts, handed), rules, in_order=True)),
+        (fits, plain),
+    )[1]
 
 
 def _loop(p: Parameters, inputs: tuple[FloatArray, ...], rules: Rules, in_order: bool) -> _Course:
@@ -152,72 +158,88 @@ def _cannot_saturate(
 ) -> Bool[Array, ""]:
     """Whether no synaptic current saturated while the sources were added up, in any order.
 
-    All partial sums lie between what there was plus all that is negative and what there was plus
-    all that is positive. A course that keeps to the range is the true one: up to the first step
-    that does not, it is.
+    A course that keeps to the range is the true one: up to the first step that does not, it is.
+    Partial sums differ from the last one by at most the sum of all |count * weight|, for which each
+    source's largest weight is taken, so that it is a product with a vector. Only where that is too
+    coarse is a product of matrices made: partial sums lie between what there was plus all that is
+    negative and what there was plus all that is positive.
     """
-    positive = dot(counts, jnp.maximum(p.feed, 0))
-    charge = dot(counts, p.feed)
-    if p.loop is not None:
-        positive = positive + dot(spikes, jnp.maximum(p.loop, 0))
-        charge = charge + dot(spikes, p.loop)
-    top, bottom = course.charged - charge + positive, course.charged - positive
-    return jnp.all(within(top, chip) & within(bottom, chip))
+
+    def product(weights: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        fed = dot(counts, weights(p.feed))
+        return fed if p.loop is None else fed + dot(spikes, weights(p.loop))
+
+    def closely() -> Bool[Array, ""]:
+        charge, positive = product(lambda w: w), product(lambda w: jnp.maximum(w, 0))
+        top, bottom = course.charged - charge + positive, course.charged - positive
+        return jnp.all(within(top, chip) & within(bottom, chip))
+
+    largest = product(lambda w: jnp.max(jnp.abs(w), axis=(1, 2), initial=0))
+    bounded = jnp.abs(course.charged) + largest[..., None, None] <= chip.max_state
+    return lax.cond(jnp.all(bounded), lambda: jnp.array(True), closely)
 
 
-def _changes(
-    tangents: Any,
-    p: Parameters,
-    counts: FloatArray,
-    rules: Rules,
-    course: _Course,
-    states: States,
-) -> States:
-    """The change of the states, given that of everything else (None for none)."""
-    d, d_counts, d_handed, d_rules = tangents
+def _gradient(grad: States, arguments: Arguments, course: _Course) -> Arguments:
+    """The gradient of the arguments, given that of the states (None for none)."""
+    p, counts, handed, rules = arguments
+    states = _states(p, course, handed)
     previous = jax.tree.map(before, states)
-    most = rules.cap - (states.spikes - course.own)
-    unscaled = course.vmem / rules.scale, p.threshold / rules.scale, most
+    unscaled = course.vmem / rules.scale, p.threshold / rules.scale, rules.cap - handed
     slope, slope_of_threshold = (x / rules.scale for x in rules.surrogate.derivatives(*unscaled))
     keep = jnp.where(jnp.abs(course.charged) < rules.chip.max_state, 1 - p.part_syn, 0)
-    leak = jnp.where(course.inside, 1 - p.part_mem, 0)
-
-    charge = _sum(_dot(d_counts, p.feed), _dot(counts, d.feed), _dot(previous.spikes, d.loop))
-    isyn = _sum(_times(keep, charge), _times(-course.charged, d.part_syn))
     inside = course.inside.astype(slope.dtype)
-    vmem = _times(inside, _sum(_times(-previous.vmem, d.part_mem), d.bias))
-    own = _sum(
-        _times(slope_of_threshold, d.threshold),
-        rules.surrogate.change_by_fields(d_rules.surrogate, *unscaled),
+
+    back = _back(p, grad, keep, inside, slope)
+
+    own = back.spikes - p.threshold * back.vmem
+    charged = inside * (back.vmem + slope * own)
+    charge = keep * back.isyn
+    over = (0, 1), (0, 1)
+    parameters = Parameters(
+        feed=jnp.tensordot(counts, charge, over, precision=lax.Precision.HIGHEST),
+        loop=None
+        if p.loop is None
+        else jnp.tensordot(previous.spikes, charge, over, precision=lax.Precision.HIGHEST),
+        part_syn=-jnp.sum(course.charged * back.isyn, (0, 1)),
+        part_mem=-jnp.sum(previous.vmem * charged, (0, 1)),
+        threshold=jnp.sum(slope_of_threshold * own - course.own * back.vmem, (0, 1)),
+        bias=None if p.bias is None else jnp.sum(charged, (0, 1)),
     )
-    reset = _times(-course.own, d.threshold)
+    of_surrogate = eqx.filter_vjp(lambda s: s.relaxation(*unscaled), rules.surrogate)[1](own)[0]
+    of_rules = Rules(rules.chip, rules.cap, of_surrogate, jnp.zeros_like(rules.scale))
+    return parameters, _transposed(charge, p.feed), back.spikes, of_rules
 
-    def step(state: States, inputs: tuple[Any, ...]) -> tuple[States, States]:
-        keep, leak, inside, slope, isyn, vmem, own, reset, handed = inputs
-        fed = state.isyn if p.loop is None else state.isyn + dot(state.spikes, p.loop)
-        d_isyn = _sum(keep * fed, isyn)
-        d_vmem = _sum(leak * state.vmem, inside * d_isyn.sum(-1), vmem)
-        d_own = _sum(slope * d_vmem, own)
-        after = States(d_isyn, _sum(d_vmem - p.threshold * d_own, reset), _sum(d_own, handed))
-        return after, after
 
-    still = jax.tree.map(lambda x: jnp.zeros_like(x[0]), states)
-    return lax.scan(step, still, (keep, leak, inside, slope, isyn, vmem, own, reset, d_handed))[1]
+def _back(
+    p: Parameters, grad: States, keep: FloatArray, inside: FloatArray, slope: FloatArray
+) -> States:
+    """The loop back over time: the gradient of each state and spike, through all that follows."""
+
+    def step(after: tuple[FloatArray, FloatArray], inputs: tuple[Any, ...]) -> Any:
+        (isyn, vmem), (grad, keep, inside, slope) = after, inputs
+        spikes = _sum(grad.spikes, None if p.loop is None else _transposed(isyn, p.loop))
+        vmem = _sum(vmem, grad.vmem)
+        charged = inside * (vmem + slope * (spikes - p.threshold * vmem))
+        isyn = _sum(isyn, charged[..., None], grad.isyn)
+        return (keep * isyn, (1 - p.part_mem) * charged), States(isyn, vmem, spikes)
+
+    if grad.spikes is None:
+        grad = grad._replace(spikes=jnp.zeros_like(slope))
+    end = jnp.zeros_like(keep[0]), jnp.zeros_like(slope[0])
+    return lax.scan(step, end, (grad, keep, inside, slope), reverse=True)[1]
+
+
+def _transposed(charge: FloatArray, weights: FloatArray) -> FloatArray:
+    """What reaches the sources from the synapses."""
+    axes = (charge.ndim - 2, charge.ndim - 1), (1, 2)
+    return jnp.tensordot(charge, weights, axes, precision=lax.Precision.HIGHEST)
+
+
+def _sum(*terms: FloatArray | None) -> FloatArray:
+    first, *rest = (term for term in terms if term is not None)
+    return sum(rest, first)
 
 
 def before(x: FloatArray) -> FloatArray:
     """The same a step later, from rest."""
     return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
-
-
-def _sum(*terms: FloatArray | None) -> Any:
-    present = [term for term in terms if term is not None]
-    return sum(present[1:], present[0]) if present else None
-
-
-def _times(x: FloatArray, change: FloatArray | None) -> Any:
-    return None if change is None else x * change
-
-
-def _dot(x: FloatArray | None, y: FloatArray | None) -> Any:
-    return None if x is None or y is None else dot(x, y)

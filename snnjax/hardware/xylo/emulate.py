@@ -70,7 +70,7 @@ def emulate(
             shape = (*counts.shape[:2], *layer.parameters.threshold.shape)
             handed = sum((traces[i].spikes for i in layer.skips), jnp.zeros(shape))
             handed = jnp.minimum(handed, layer.rules.cap)
-            traces.append(_through.run(layer.parameters, counts, handed, layer.rules))
+            traces.append(_through.run((layer.parameters, counts, handed, layer.rules)))
         return _gather(traces, mapped.n_synapses)
 
     return run
