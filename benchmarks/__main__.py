@@ -12,7 +12,7 @@ from .harness import main
 def every_benchmark() -> list[ModuleType]:
     """The modules of this folder that measure something, by name."""
     names = (module.name for module in pkgutil.iter_modules(benchmarks.__path__))
-    names = (name for name in names if name not in ("__main__", "harness"))
+    names = (name for name in names if name != "harness" and not name.startswith("_"))
     return [importlib.import_module(f"benchmarks.{name}") for name in sorted(names)]
 
 

@@ -48,7 +48,8 @@ class Measurement:
         ratio: median over the rounds of its time divided by that of the reference.
         ratio_low: first quartile of that ratio.
         ratio_high: third quartile.
-        temp_bytes: peak memory besides arguments and results; None where jax does not tell.
+        temp_bytes: peak memory besides arguments and results; None where jax does not tell, or has
+            not compiled the function.
     """
 
     seconds: float
@@ -62,25 +63,35 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of arrays, to be compiled, and its arguments."""
 
 
-def compare(calls: Mapping[str, Call], settings: Settings) -> dict[str, Measurement]:
+def compare(
+    calls: Mapping[str, Call | Callable[[], Any]], settings: Settings
+) -> dict[str, Measurement]:
     """Time functions side by side.
 
     Args:
-        calls: functions and their arguments, by name. The first one is the reference.
+        calls: by name, functions and their arguments; or functions without, which are called as
+            they are and must be done when they return. The first one is the reference.
         settings: how long to measure.
 
     Returns:
         What each took, by name, the reference included.
     """
-    compiled = {name: jax.jit(f).lower(*args).compile() for name, (f, args) in calls.items()}
-    turns = {name: _turn(compiled[name], calls[name][1], settings.seconds) for name in calls}
+    ready = {name: _ready(call) for name, call in calls.items()}
+    turns = {name: _turn(*ready[name], settings.seconds) for name in calls}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(settings.rounds):
         # There and back, so that no function always runs in the wake of the same other one.
         for name in list(turns)[:: 1 if i % 2 == 0 else -1]:
             times[name].append(turns[name]())
     reference = np.array(times[next(iter(calls))])
-    return {name: _measurement(np.array(times[name]), reference, compiled[name]) for name in calls}
+    return {name: _measurement(np.array(times[name]), reference, ready[name][0]) for name in calls}
+
+
+def _ready(call: Call | Callable[[], Any]) -> Call:
+    if callable(call):
+        return call, ()
+    function, args = call
+    return jax.jit(function).lower(*args).compile(), args
 
 
 def _turn(compiled: Any, args: tuple[Any, ...], seconds: float) -> Callable[[], float]:
@@ -96,7 +107,7 @@ def _turn(compiled: Any, args: tuple[Any, ...], seconds: float) -> Callable[[], 
 
 def _measurement(times: np.ndarray, reference: np.ndarray, compiled: Any) -> Measurement:
     low, ratio, high = np.quantile(times / reference, (0.25, 0.5, 0.75))
-    memory = compiled.memory_analysis()
+    memory = compiled.memory_analysis() if hasattr(compiled, "memory_analysis") else None
     return Measurement(
         seconds=float(np.median(times)),
         ratio=float(ratio),
