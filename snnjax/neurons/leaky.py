@@ -108,6 +108,15 @@ def step(
     return LeakyState(bounded(vmem, params.min_vmem), isyn, spikes), spikes
 
 
+def settled(params: LeakyParams, state: LeakyState, *, reset: Reset) -> FloatArray:
+    """The membrane potentials after the delayed reset of the last step's spikes, and nothing else.
+
+    A refractory neuron is held there, `neurons.refractory`, as its next step does not come.
+    """
+    vmem = _reset_now(state.vmem, jax.lax.stop_gradient(state.spikes), params, reset)
+    return bounded(vmem, params.min_vmem)
+
+
 def _reset_now(
     vmem: FloatArray, pending: FloatArray | None, params: LeakyParams, reset: Reset
 ) -> FloatArray:

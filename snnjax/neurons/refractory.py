@@ -2,7 +2,7 @@ r"""An absolute refractory period around any kernel that fires.
 
 For `steps` steps after a spike the neuron cannot fire: its spike function gives 0, so nothing that
 follows from spikes (reset, adaptation, recurrence) happens either. Currents go on. The membrane is
-held where it is, or integrates on if `hold` is unset.
+held where it is, after a reset that is still to come, or integrates on if `hold` is unset.
 
     blocked   = remaining > 0
     spikes    = 0 where blocked, else as the kernel says
@@ -21,6 +21,11 @@ from jaxtyping import Array, Int
 
 from .._typing import FloatArray, PyTree
 from ._mechanics import Fire, Shape
+
+
+def vmem_of(state: Any) -> FloatArray:
+    """Where the membrane is held of a kernel that resets in the step of the spike."""
+    return state.vmem
 
 
 class RefractoryState(NamedTuple):
@@ -43,6 +48,7 @@ def step(
     surrogate: Fire,
     steps: int | Int[Array, "..."],
     hold: bool = True,
+    held_at: Callable[[Any], FloatArray] = vmem_of,
 ) -> tuple[RefractoryState, FloatArray]:
     """One time step.
 
@@ -54,6 +60,8 @@ def step(
         surrogate: spike function. A neuron that cannot fire passes no gradient through it.
         steps: how many steps a neuron cannot fire after a spike; what broadcasts against them.
         hold: hold vmem meanwhile.
+        held_at: from the kernel's state to where vmem is held: for a delayed reset, to vmem after
+            it, as `leaky.settled` gives it.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
@@ -65,6 +73,6 @@ def step(
 
     inner, spikes = kernel(state.inner, x, surrogate=unless_blocked)
     if hold:
-        inner = inner._replace(vmem=jnp.where(blocked, state.inner.vmem, inner.vmem))
+        inner = inner._replace(vmem=jnp.where(blocked, held_at(state.inner), inner.vmem))
     waiting = jnp.maximum(state.remaining - 1, 0)
     return RefractoryState(inner, jnp.where(spikes > 0, steps, waiting)), spikes

@@ -83,14 +83,21 @@ class Leaky(SpikingNeuron):
         self.reset_delay = reset_delay
         self._freeze(frozen)
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
-        params = leaky.LeakyParams(
+    def _params(self) -> leaky.LeakyParams:
+        return leaky.LeakyParams(
             self.alpha_mem, self.threshold, self.alpha_syn, self.v_reset, self.min_vmem
         )
+
+    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
         wipe_input = self.alpha_syn is not None or self.w_rec is not None
         return functools.partial(
-            leaky.step, params, reset_delay=self.reset_delay, wipe_input=wipe_input
+            leaky.step, self._params(), reset_delay=self.reset_delay, wipe_input=wipe_input
         )
+
+    def _held_at(self) -> Callable[[Any], FloatArray]:
+        if not self.reset_delay:
+            return super()._held_at()
+        return functools.partial(leaky.settled, self._params(), reset=self.reset)
 
     def _rest(self, dtype: jnp.dtype) -> PyTree:
         return leaky.init(self.size, dtype, synapse=self.alpha_syn is not None)

@@ -82,6 +82,10 @@ class SpikingNeuron(Population):
     def _rest(self, dtype: jnp.dtype) -> PyTree:
         """The kernel's resting state."""
 
+    def _held_at(self) -> Callable[[Any], FloatArray]:
+        """From the kernel's state to where vmem is held while the neuron cannot fire."""
+        return refractory.vmem_of
+
     def _settle(
         self,
         shape: int | Sequence[int],
@@ -163,7 +167,13 @@ class SpikingNeuron(Population):
         ) -> tuple[PyTree, FloatArray]:
             one = functools.partial(kernel, hook=hook)
             if self.refractory:
-                one = functools.partial(refractory.step, one, steps=self.refractory, hold=self.hold)
+                one = functools.partial(
+                    refractory.step,
+                    one,
+                    steps=self.refractory,
+                    hold=self.hold,
+                    held_at=self._held_at(),
+                )
             one = functools.partial(one, surrogate=self.surrogate)
             if w_rec is None:
                 return one(state, x)

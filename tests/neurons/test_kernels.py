@@ -304,6 +304,31 @@ def test_a_refractory_neuron_waits(hold, wanted):
     assert spikes == 1
 
 
+@pytest.mark.parametrize(("reset", "wanted"), [("subtract", 0.5), ("zero", -0.25)])
+@pytest.mark.parametrize("delay", [True, False])
+def test_a_refractory_neuron_is_held_after_its_reset_also_if_that_is_delayed(reset, wanted, delay):
+    v_reset = jnp.float32(-0.25) if reset == "zero" else None
+    params = leaky.LeakyParams(jnp.float32(0.5), jnp.ones(()), v_reset=v_reset)
+    kernel = functools.partial(leaky.step, params, max_spikes=1, reset=reset, reset_delay=delay)
+    settled = functools.partial(leaky.settled, params, reset=reset)
+    step = functools.partial(
+        refractory.step,
+        kernel,
+        surrogate=PiecewiseLinear(),
+        steps=2,
+        held_at=settled if delay else refractory.vmem_of,
+    )
+    _, (spikes, vmem) = jax.lax.scan(
+        lambda state, x: (lambda after, y: (after, (y, after.inner.vmem)))(*step(state, x)),
+        refractory.init(leaky.init(()), ()),
+        jnp.float32([1.5, 9.0, 9.0, 0.25, 0.0]),
+    )
+    np.testing.assert_array_equal(spikes, [1, 0, 0, 0, 0])
+    after = wanted / 2 + 0.25
+    shown = 1.5 if delay else wanted
+    np.testing.assert_array_equal(vmem, [shown, wanted, wanted, after, after / 2])
+
+
 def test_a_refractory_neuron_does_not_adapt_to_spikes_it_did_not_fire():
     one = jnp.ones(())
     params = alif.ALIFParams(0.5 * one, 0.5 * one, one, one)

@@ -263,6 +263,17 @@ def test_neurons_do_not_fire_for_as_many_steps_as_the_refractory_period_lasts(ma
         assert np.diff(np.flatnonzero(neuron)).min() == 4
 
 
+@pytest.mark.parametrize("settings", [{}, {"reset": "zero"}, {"w_rec": np.zeros((N, N))}], ids=str)
+@pytest.mark.parametrize("name", ["Leaky", "Synaptic"])
+def test_a_delayed_reset_comes_in_the_refractory_period_too(name, settings):
+    # What is left over from a pulse that makes each neuron fire once is too little for a second.
+    x = jnp.zeros((STEPS, *SHAPE)).at[0].set(1.5)
+    spikes, _, records = record(FIRING[name](alpha_mem=0.9, refractory=2, **settings), x)
+    np.testing.assert_array_equal(spikes.sum(0), np.ones(SHAPE))
+    held = 0.5 if "reset" not in settings else 0.0
+    np.testing.assert_array_equal(records["vmem"][1:3], np.full((2, *SHAPE), held))
+
+
 # ----- parameters
 
 
