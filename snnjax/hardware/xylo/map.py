@@ -83,10 +83,15 @@ def latency(model: Chain) -> int:
     Input reaches the first hidden neurons within the step; spikes reach the next ones, and the
     readout, one step later.
     """
-    hops: list[int] = []
-    for population in populations(model):
-        hops.append(0 if population.source is None else hops[population.source] + 1)
-    return hops[-1]
+    return hops(populations(model))[-1]
+
+
+def hops(found: Sequence[Population]) -> list[int]:
+    """Steps by which each population on the chip lags behind that of the network."""
+    lags: list[int] = []
+    for population in found:
+        lags.append(0 if population.source is None else lags[population.source] + 1)
+    return lags
 
 
 def spans(hidden: Sequence[Population]) -> list[slice]:

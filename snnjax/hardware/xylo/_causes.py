@@ -1,0 +1,39 @@
+"""Why a neuron may be silent on a chip, read off its integers."""
+
+import numpy as np
+
+from .spec import Spec
+
+_OUTLIER = 32
+"""How many times larger than the others, in the median, a weight takes most levels for itself."""
+
+
+def why_silent(spec: Spec, layer: slice | None, neuron: int) -> str:
+    """The likely cause that a neuron which fires in the network does not in integers.
+
+    Args:
+        spec: the integers.
+        layer: where its layer lies among the hidden neurons; None for the readout.
+        neuron: its number within the layer.
+    """
+    if layer is None:
+        weights, dash = np.asarray(spec.w_out)[:, neuron], np.asarray(spec.dash_syn_out)[neuron]
+        threshold, bias, dash_mem = spec.threshold_out, spec.bias_out, spec.dash_mem_out
+    else:
+        neuron += layer.start
+        fed = np.concatenate([np.asarray(spec.w_in), np.asarray(spec.w_rec)])
+        weights, dash = fed[:, neuron], np.asarray(spec.dash_syn)[neuron]
+        threshold, bias, dash_mem = spec.threshold, spec.bias, spec.dash_mem
+    if not np.all(dash):
+        return "a dash of 0 clears its synaptic current at every step"
+    present = np.abs(weights[weights != 0])
+    if not len(present):
+        return "all of its weights are 0 after rounding: the scale was lost to an outlier elsewhere"
+    if present.max() >= _OUTLIER * np.median(present):
+        return f"its scale was lost to one outlier: one weight is {present.max()}, most are tiny"
+    # What an event of every source at every step comes to, if the rest is not inhibited.
+    excited, limit = int(weights[weights > 0].sum()), int(threshold[neuron])
+    push = 0 if bias is None else max(int(bias[neuron]), 0)
+    if (excited * 2.0 ** np.max(dash) + push) * 2.0 ** int(dash_mem[neuron]) < limit:
+        return f"its threshold of {limit} is too high for weights that add up to {excited}"
+    return "no single cause: rounding adds up; train through the plan or through the chip"

@@ -1,0 +1,142 @@
+"""What the report of a network against its integers says is what a look at both gives."""
+
+import dataclasses
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnjax import SynNet, record
+from snnjax.hardware import xylo
+
+
+@pytest.fixture(scope="module")
+def synnet():
+    taus = {"tau_mem": 2e-2, "tau_syn_base": 2e-2, "tau_syn_out": 2e-2, "dt": 1e-2}
+    model = SynNet(4, 8, (12, 10), (2, 2), key=jax.random.key(0), **taus)
+    return eqx.tree_at(
+        lambda m: [m.layers[i].weight for i in (0, 2, 4)], model, replace_fn=lambda w: 1.7 * w
+    )
+
+
+@pytest.fixture(scope="module")
+def raster():
+    return np.random.default_rng(0).poisson(0.7, (6, 40, 8))
+
+
+@pytest.fixture(scope="module")
+def spec(synnet):
+    return xylo.quantize(xylo.map_network(synnet))
+
+
+@pytest.fixture(scope="module")
+def report(synnet, spec, raster):
+    return xylo.fidelity(synnet, spec, raster, labels=[0, 1, 2, 3, 0, 1])
+
+
+def test_each_layer_is_compared_at_the_step_at_which_its_spikes_arrive(
+    report, synnet, spec, raster
+):
+    trace = xylo.simulate(spec, np.pad(raster, ((0, 0), (0, 2), (0, 0))))
+    parts = slice(0, 12), slice(12, 22)
+    integers = [np.asarray(trace.spikes[:, lag : lag + 40, parts[lag]]) for lag in (0, 1)]
+    integers.append(np.asarray(trace.spikes_out[:, 2:]))
+    for i, (layer, theirs) in enumerate(zip(report.layers, integers, strict=True)):
+        assert layer.path == f"layers[{2 * i + 1}]"
+        for batch in range(6):
+            records = record(synnet, raster[batch].astype(np.float32))[2]
+            spikes = np.asarray(records[f"{layer.path}.output"])
+            if batch == 0:
+                np.testing.assert_array_equal(layer.rasters[0], spikes)
+                np.testing.assert_array_equal(layer.rasters[1], theirs[0])
+        assert layer.spikes_integers == theirs.sum()
+        assert 0.5 < layer.equal <= 1
+        assert layer.spikes > 50
+
+
+def test_fine_integers_are_the_network_and_coarse_ones_are_not(synnet, spec, raster, report):
+    fine = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=28)
+    exact = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, fine)), raster)
+    coarse = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=3)
+    rough = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, coarse)), raster)
+    for best, middle, worst in zip(exact.layers, report.layers, rough.layers, strict=True):
+        assert best.count_error <= middle.count_error < worst.count_error
+        assert best.sqnr > middle.sqnr > worst.sqnr
+        assert best.error_over_time.mean() < worst.error_over_time.mean()
+    assert exact.accuracy is None
+    assert exact.layers[0].equal > 0.99
+
+
+def test_the_first_difference_and_the_share_of_equal_spikes(report):
+    for layer in report.layers:
+        mine, theirs = layer.rasters
+        assert layer.error_over_time.shape == (len(mine),)
+        if layer.parts_at is None:
+            assert layer.equal == 1
+        else:
+            assert not layer.error_over_time[: layer.parts_at].any()
+            assert layer.error_over_time[layer.parts_at] > 0
+            np.testing.assert_array_equal(mine[: layer.parts_at], theirs[: layer.parts_at])
+
+
+def test_a_network_that_fell_silent_says_so_in_its_first_line(synnet, spec, raster):
+    silent = dataclasses.replace(
+        spec, threshold_out=jnp.full(4, 32767), w_out=jnp.minimum(spec.w_out, 1)
+    )
+    report = xylo.fidelity(synnet, silent, raster)
+    first = str(report).splitlines()[0]
+    assert "SILENT" in first
+    assert "layers[5]" in first
+    assert set(report.layers[-1].silent) == {0, 1, 2, 3}
+
+
+CAUSES = {
+    "a dash of 0": {"dash_syn": jnp.zeros((22, 1), jnp.int32)},
+    "weights are 0": {"w_in": jnp.zeros((8, 22, 1), jnp.int32)},
+    "too high": {
+        "w_in": jnp.full((8, 22, 1), 1),
+        "threshold": jnp.full(22, 32767),
+        "dash_syn": jnp.ones((22, 1), jnp.int32),
+        "dash_mem": jnp.ones(22, jnp.int32),
+    },
+    "outlier": {
+        "w_in": jnp.full((8, 22, 1), 1).at[0].set(-128),
+        "threshold": jnp.full(22, 100),
+    },
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_likely_cause_of_silence_is_named(synnet, spec, raster, cause):
+    report = xylo.fidelity(synnet, dataclasses.replace(spec, **CAUSES[cause]), raster)
+    assert report.layers[0].silent
+    assert all(cause in why for why in report.layers[0].silent.values())
+    assert cause in str(report)
+
+
+def test_saturation_and_events_that_are_cut_are_counted(synnet, spec, raster, report):
+    loud = np.where(raster > 0, 20, 0)
+    assert report.cut_events == 0
+    assert xylo.fidelity(synnet, spec, loud).cut_events == 5 * (loud > 0).sum()
+    shifted = dataclasses.replace(spec, weight_shift_in=7)
+    assert xylo.fidelity(synnet, shifted, raster).layers[0].saturated_states > 0
+
+
+def test_the_report_is_json(report):
+    content = json.loads(json.dumps(report.to_json()))
+    assert content["accuracy"] == report.accuracy
+    assert len(content["layers"][0]["error_over_time"]) == 40
+    assert content["layers"][1]["path"] == "layers[3]"
+
+
+def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
+    other = SynNet(4, 8, (6,), (2,), key=jax.random.key(0))
+    with pytest.raises(ValueError, match="22 hidden and 4 output neurons, but `model` 6 and 4"):
+        xylo.fidelity(other, spec, raster)
+    with pytest.raises(ValueError, match="`raster` must have the shape"):
+        xylo.fidelity(synnet, spec, raster[0])
+    with pytest.raises(ValueError, match="`labels` must be one for each of the 6"):
+        xylo.fidelity(synnet, spec, raster, [1, 2])
