@@ -167,9 +167,14 @@ def evolve(case, param, x, loss):
 
 
 def hangs(levels, x):
-    """Whether another last bit in the sums before would change a level, or whose range it is."""
-    top = np.abs(x).max()
-    if np.sort(np.abs(x.reshape(-1, x.shape[-1])).max(0))[-2] > top * (1 - 1e-5):
+    """Whether another last bit in the sums before would change a level, or whose range it is.
+
+    The gradient into the range goes to whatever is the largest. With rounded weights different
+    inputs may have the very same sum, and then the last bit alone says which of them that is.
+    """
+    rows, top = x.reshape(-1, x.shape[-1]), np.abs(x).max()
+    largest = np.abs(rows) >= top * (1 - 1e-5)
+    if largest.sum(1).max() > 1 or np.ptp(rows[largest.any(1)], axis=0).max() > 1e-5 * top:
         return True
     level = (x.astype(np.float64) + top) * (levels - 1) / (2 * float(top))
     gap = 0.5 - np.abs(level - np.round(level))

@@ -14,10 +14,10 @@ from snnjax.quant import Bitshift, DeterministicRounding, Round
 
 from ._compare import deviation, golden, group, load
 
-# Across three layers and 40 steps, as the issue of a state's last bits goes. The worst seen is
-# 5e-6 for states and 5e-5 for gradients.
+# Across three layers and 40 steps, over which a last bit grows. The worst seen is 5e-6 for states
+# and 5e-5 for gradients, those by time constants, of which exp(-dt/tau) costs digits on both sides.
 STATE_TOLERANCE = 1e-4
-GRADIENT_TOLERANCE = 5e-4
+GRADIENT_TOLERANCE = 2e-4
 
 NAMES = list(golden("rockpool_qat")[1]["cases"])
 
