@@ -25,6 +25,7 @@ from snnjax._tree import leaves_with_path
 from snnjax.neurons import alif, cubalif, iaf, leaky, li, lif_euler, plif
 from snnjax.surrogate import Atan, PiecewiseLinear
 
+from ..test_scan import plain
 from .neurons import ALL, FAMILIES, FIRING, SHAPE, STATES, STEPS, draw
 
 N = math.prod(SHAPE)
@@ -272,6 +273,24 @@ def test_a_delayed_reset_comes_in_the_refractory_period_too(name, settings):
     np.testing.assert_array_equal(spikes.sum(0), np.ones(SHAPE))
     held = 0.5 if "reset" not in settings else 0.0
     np.testing.assert_array_equal(records["vmem"][1:3], np.full((2, *SHAPE), held))
+
+
+@pytest.mark.parametrize(("name", "variant"), [("IAF", "all"), ("ALIF", "dense")])
+def test_the_gradients_of_a_batch_are_those_of_jax_alone(name, variant, monkeypatch):
+    layer = FIRING[name](**VARIANTS[variant], frozen=())
+    x, weights = draw(3, STEPS, *SHAPE), draw(3, STEPS, *SHAPE, seed=1)
+
+    def gradients():
+        run = eqx.filter_jit(
+            eqx.filter_grad(lambda both: (jax.vmap(both[0])(both[1])[0] * weights).sum())
+        )
+        return jax.tree.leaves(run((layer, x)))
+
+    found = gradients()
+    monkeypatch.setattr("snnjax.nn._population.scan", plain)
+    for a, b in zip(found, gradients(), strict=True):
+        assert np.any(b)
+        np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
 
 
 # ----- parameters
