@@ -39,9 +39,12 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
         of `model`, but for rounding; those of DSR neurons that end the network are of height 1.
 
     Raises:
+        TypeError: if `model` is no Sequential.
         ValueError: if a layer is something else, outputs are transformed, or a `DSRLIF` does not
             directly follow a product; the message names the layer.
     """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"`model` must be a snnjax.Sequential; got {type(model).__name__}")
     folded, state, _ = _fold(model, "", None)
     return folded, state
 

@@ -131,6 +131,10 @@ def _check_linear(path: str, layer: Any, shape: tuple[int, ...]) -> None:
     Found out with random samples rather than from a list of classes, so that it is known of
     anything; not with the data, on which a maximum may happen to be linear.
     """
+    if isinstance(layer, eqx.nn.StatefulLayer):
+        raise ValueError(
+            f"`{path}`: {_name(layer)} holds statistics; fold them into the product before it"
+        )
     a, b = jax.random.normal(jax.random.key(0), (2, *shape))
     of_a, of_b, of_both = _apply(path, layer, jnp.stack([a, b, a + b]))
     if not np.allclose(of_a + of_b, of_both, rtol=1e-4, atol=1e-5):

@@ -247,3 +247,9 @@ def test_a_network_whose_outputs_are_transformed_is_an_error_that_names_it():
         fold_dsr(inner)
     with pytest.raises(ValueError, match=r"^`layers\[0\]`: its outputs are transformed"):
         fold_dsr(Sequential(inner))
+
+
+@pytest.mark.parametrize("model", [eqx.nn.Sequential([DSRIF(4)]), Residual(DSRIF(4)), DSRIF(4)])
+def test_what_is_no_sequential_is_an_error(model):
+    with pytest.raises(TypeError, match=f"`model` must be a .*; got {type(model).__name__}"):
+        fold_dsr(model)

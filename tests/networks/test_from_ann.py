@@ -228,9 +228,10 @@ def test_data_that_shows_no_activations_is_an_error(data):
         (jnp.abs, "abs"),
         (lambda x: x + 1, "<lambda>"),
         (eqx.nn.LayerNorm((4, 6, 6)), "LayerNorm"),
+        (eqx.nn.BatchNorm(4, "batch", mode="batch"), "BatchNorm holds statistics"),
         (IAF((4, 6, 6)), "IAF"),
     ],
-    ids=["MaxPool2d", "sigmoid", "abs", "affine", "LayerNorm", "IAF"],
+    ids=["MaxPool2d", "sigmoid", "abs", "affine", "LayerNorm", "BatchNorm", "IAF"],
 )
 def test_what_has_no_counterpart_is_an_error_that_names_it(layer, name):
     conv = eqx.nn.Conv2d(2, 4, 3, padding=1, key=KEYS[0])
