@@ -1,4 +1,4 @@
-"""Command line: `snnjax train`, `plan`, `check` and `simulate`."""
+"""Command line: `snnjax train`, `plan`, `check`, `simulate` and `export`."""
 
 import sys
 

@@ -1,5 +1,6 @@
 """The commands. What they do lives in the library; here arguments become calls, and get printed."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,13 +9,13 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..hardware import xylo
-from ..train import digits, save_checkpoint
-from ..train.deploy import deploy, padded, right, score
+from ..hardware import dynapcnn, xylo
+from ..train import save_checkpoint
 from ..train.loop import TrainState
 from ..train.run import Run
 from . import _plan, _report, _runs
 from ._options import RunArgument, numbers, one_line_errors
+from ._targets import TARGETS
 
 app = typer.Typer(
     help="Train spiking networks under a chip's constraints, and run the integers that it gets.",
@@ -23,48 +24,93 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(_plan.plan)
-_DEFAULT = digits.DigitsConfig()
 _CHECKPOINT_EVERY = 20
+
+
+def _says(what: str, setting: str) -> str:
+    """Help of an option, with the default of each target that has it."""
+    found = {}
+    for name, target in TARGETS.items():
+        default = {f.name: f.default for f in dataclasses.fields(target.settings)}.get(setting)
+        if default is not None:
+            found[name] = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    both = len(found) == len(TARGETS)
+    if both and len(set(found.values())) == 1:
+        return f"{what}  [default: {next(iter(found.values()))}]"
+    return f"{what}  [default: {', '.join(f'{value} ({name})' for name, value in found.items())}]"
 
 
 @app.command()
 def train(
+    target: Annotated[
+        str, typer.Option(help=f"Family of chips to train for: {', '.join(TARGETS)}.")
+    ] = "xylo",
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make.  [default: runs/digits-DATE-TIME]")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run, with its own settings.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = _DEFAULT.epochs,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the files of MNIST to read instead (dynapcnn)."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help=_says("Passes over the training images.", "epochs"))
+    ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of the weights, the order of the images and the noise.")
-    ] = _DEFAULT.seed,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = _DEFAULT.batch_size,
+        int | None,
+        typer.Option(help=_says("Of the weights, the order of the images and the noise.", "seed")),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help=_says("Images per step.", "batch_size"))
+    ] = None,
     learning_rate: Annotated[
-        float, typer.Option(help="Of Adam at the start.")
-    ] = _DEFAULT.learning_rate,
+        float | None, typer.Option(help=_says("Of Adam at the start.", "learning_rate"))
+    ] = None,
     noise: Annotated[
-        float, typer.Option(help="Standard deviation of noise on the pixels (0 to 16).")
-    ] = _DEFAULT.noise,
+        float | None,
+        typer.Option(help=_says("Standard deviation of noise on the pixels (0 to 16).", "noise")),
+    ] = None,
+    shift: Annotated[
+        int | None, typer.Option(help=_says("Most pixels by which images are moved.", "shift"))
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help=_says("Length of a sequence.", "steps"))] = None,
     hidden: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Neurons of each hidden layer.")
-    ] = ",".join(map(str, _DEFAULT.hidden)),
+        str | None,
+        typer.Option(metavar="N,N,...", help=_says("Neurons of each hidden layer.", "hidden")),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help=_says("Channels of the two convolutions.", "channels")),
+    ] = None,
     time_constants: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Synaptic time constants of each hidden layer.")
-    ] = ",".join(map(str, _DEFAULT.time_constants)),
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help=_says("Synaptic time constants of each hidden layer.", "time_constants"),
+        ),
+    ] = None,
     plan: Annotated[
         Path | None,
         typer.Option(help="TOML file of transforms to train through, instead of the usual ones."),
     ] = None,
-    bits: Annotated[int, typer.Option(help="Bits of the weights, at most 8.")] = _DEFAULT.bits,
-    chip: Annotated[str, typer.Option(help=", ".join(xylo.CHIPS))] = _DEFAULT.chip,
+    bits: Annotated[
+        int | None, typer.Option(help=_says("Bits of the weights, at most 8.", "bits"))
+    ] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option(help=_says(", ".join((*xylo.CHIPS, *dynapcnn.CHIPS)) + ".", "chip")),
+    ] = None,
     method: Annotated[
-        Literal["channel", "global"], typer.Option(help="Scale of the integers: per neuron or one.")
-    ] = _DEFAULT.method,
+        Literal["channel", "global"] | None,
+        typer.Option(help=_says("Scale of the integers: per neuron or one.", "method")),
+    ] = None,
 ) -> None:
-    """Train a SynNet on handwritten digits, make it integers for Xylo and run those.
+    """Train a network on handwritten digits, make it integers for a chip and run those.
 
-    Writes a run folder: checkpoint, metrics.jsonl, xylo.json (the integers) and summary.txt.
+    For Xylo a SynNet, for DYNAP-CNN and Speck a convolutional network. Writes a run folder:
+    checkpoint, metrics.jsonl, xylo.json or dynapcnn.json (the integers) and summary.txt.
     """
     with one_line_errors():
         if resume is not None:
@@ -72,25 +118,33 @@ def train(
                 raise ValueError("`--plan` cannot change in a run that goes on; leave it out")
             opened = _runs.reopen(resume)
         else:
-            config = digits.DigitsConfig(
-                epochs=epochs,
-                seed=seed,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                noise=noise,
-                hidden=numbers("hidden", hidden),
-                time_constants=numbers("time-constants", time_constants),
-                bits=bits,
-                chip=chip,
-                method=method,
-            )
-            folder = out or Path("runs") / time.strftime("digits-%Y%m%d-%H%M%S")
-            opened = _runs.create(folder, config, plan)
+            given = {
+                "epochs": epochs,
+                "seed": seed,
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "noise": noise,
+                "shift": shift,
+                "steps": steps,
+                "hidden": None if hidden is None else numbers("hidden", hidden),
+                "channels": None if channels is None else numbers("channels", channels),
+                "time_constants": (
+                    None if time_constants is None else numbers("time-constants", time_constants)
+                ),
+                "bits": bits,
+                "chip": chip,
+                "method": method,
+                "data": None if data is None else str(data),
+            }
+            config = _runs.settings(target, {k: v for k, v in given.items() if v is not None})
+            name = f"{_runs.target_of(target).folder}-%Y%m%d-%H%M%S"
+            folder = out or Path("runs") / time.strftime(name)
+            opened = _runs.create(folder, target, config, plan)
         _finish(opened, _train(opened))
 
 
 def _train(opened: _runs.Opened) -> TrainState:
-    run, config, data, state = opened
+    run, target, config, data, state = opened
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -103,7 +157,7 @@ def _train(opened: _runs.Opened) -> TrainState:
             "", total=config.epochs, completed=int(state.epoch), loss=np.nan, accuracy=np.nan
         )
         began = time.perf_counter()
-        for after, metrics in digits.train(config, data, state):
+        for after, metrics in target.recipe.train(config, data, state):
             epoch, loss, accuracy = (
                 int(after.epoch),
                 float(metrics["loss"]),
@@ -119,12 +173,11 @@ def _train(opened: _runs.Opened) -> TrainState:
 
 
 def _finish(opened: _runs.Opened, state: TrainState) -> None:
-    run, config, data, _ = opened
-    network, plan, key = state.model.network, state.model.plan, _runs.random_key(config)
-    spec = deploy(network, plan, config.chip, config.method, key=key)
-    xylo.save(spec, run.spec)
-    scores = score(network, plan, spec, *data.test, key=key)
-    run.summary.write_text(_report.summary(run, network, spec, scores))
+    run, target, config, data, _ = opened
+    spec = target.deploy(config, state.model)
+    target.family.save(spec, run.spec)
+    scores = target.score(config, state.model, spec, data)
+    run.summary.write_text(_report.summary(opened, state.model, spec, scores))
     _report.print_scores(scores)
     print(f"wrote {run.path}/: checkpoint, metrics.jsonl, {run.spec.name} and {run.summary.name}")
 
@@ -136,9 +189,11 @@ def check(run: RunArgument) -> None:
     Exits with 1 if a limit is broken.
     """
     with one_line_errors():
-        spec = xylo.load(Run.open(run).spec)
-    violations = xylo.check(spec)
-    _report.print_usage(spec)
+        opened = Run.open(run)
+        target = _runs.target_of(opened.target)
+        spec = target.family.load(opened.spec)
+    violations = target.family.check(spec)
+    _report.print_usage(target, spec)
     for violation in violations:
         print(f"{violation.severity}: {violation.message}")
     if any(violation.severity == "error" for violation in violations):
@@ -152,8 +207,8 @@ def simulate(
     raster: Annotated[
         Path | None,
         typer.Option(
-            help="Event counts (time, channels) or (batch, time, channels) as .npy; "
-            "by default the held-out digits."
+            help="Event counts (time, channels) or (batch, time, channels) as .npy, for dynapcnn "
+            "(time, channels, height, width); by default the held-out digits."
         ),
     ] = None,
     out: Annotated[
@@ -163,21 +218,46 @@ def simulate(
     """Run the integers of a run in the bit-exact simulator."""
     with one_line_errors():
         opened = Run.open(run)
-        spec = xylo.load(opened.spec)
+        target = _runs.target_of(opened.target)
+        spec = target.family.load(opened.spec)
         if raster is None:
-            config = digits.DigitsConfig.from_dict(opened.config)
-            rasters, labels = digits.load_data(config).test
-            events, late = padded(digits.make_model(config), rasters)
+            config = target.settings.from_dict(opened.config)
+            trace, correct = target.simulate_held_out(config, spec)
         else:
-            events = np.load(raster, allow_pickle=False)
-        trace = xylo.simulate(spec, events)
+            trace = target.family.simulate(spec, np.load(raster, allow_pickle=False))
         if out is not None:
-            _report.write_trace(trace, out)
+            _report.write_trace(target, trace, out)
     if raster is None:
-        correct = right(trace.spikes_out[:, late:], labels)
         print(
             f"held-out digits: {int(correct.sum())} of {len(correct)} right, {correct.mean():.2%}"
         )
-    _report.print_trace(trace)
+    _report.print_trace(target, spec, trace)
     if out is not None:
         print(f"wrote {out}")
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="JSON file to write.")],
+    readout: Annotated[
+        bool,
+        typer.Option("--readout", help="Spread the classes for the chip's readout (dynapcnn)."),
+    ] = False,
+) -> None:
+    """Write the integers of a run to a file for the chip's driver, if they fit the chip.
+
+    For DYNAP-CNN the fields have the names of the vendor's objects; the documentation of
+    `snnjax.hardware.dynapcnn.export` has the few lines that fill these.
+    """
+    with one_line_errors():
+        opened = Run.open(run)
+        target = _runs.target_of(opened.target)
+        spec = target.family.load(opened.spec)
+        if readout:
+            if not isinstance(spec, dynapcnn.Spec):
+                raise ValueError(f"`--readout` is no option of the target {opened.target}")
+            spec = dynapcnn.pad_readout(spec)
+        target.family.require(spec)
+        target.family.save(spec, out)
+    print(f"wrote {out}, for {spec.chip.name}")

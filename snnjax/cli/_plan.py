@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from .. import transforms
+from ..hardware import dynapcnn
+from ..train import images
 from ..viz import parameter_histograms
 from . import _report, _runs
 from ._options import RunArgument, one_line_errors
+from ._targets import random_key
 
 
 def plan(
@@ -26,14 +29,21 @@ def plan(
     """Show what a plan does to each parameter of a run's network.
 
     Levels in use, scale (the mean of them if there are several), signal to quantisation noise, and
-    the share of values that lie beyond the last level.
+    the share of values that lie beyond the last level. For DYNAP-CNN, what the integers of each
+    core lose, which have one scale.
     """
     with one_line_errors():
         opened = _runs.reopen(run)
         network, used = opened.state.model.network, opened.state.model.plan
-        key = _runs.random_key(opened.config)
+        key = random_key(opened.config)
         if plan is not None:
             used = transforms.plan(network, **transforms.load(plan)._asdict())
+        elif isinstance(used, dynapcnn.Plan):
+            for loss in images.losses(opened.config, opened.state.model, key=key):
+                print(loss)
+            if used.before is None:
+                return
+            used = used.before
         effects = transforms.report(used, network, key=key)
         if figures is not None:
             figures.mkdir(parents=True, exist_ok=True)

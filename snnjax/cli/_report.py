@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import transforms
-from ..hardware import xylo
-from ..nn import Chain
 from ..train.deploy import Scores
-from ..train.run import Run
+from ..train.digits import Trained
+from ._runs import Opened
+from ._targets import Target
 
 
 def print_scores(scores: Scores) -> None:
@@ -28,12 +28,12 @@ def print_scores(scores: Scores) -> None:
     Console().print(table)
 
 
-def print_usage(spec: xylo.Spec) -> None:
+def print_usage(target: Target, spec: Any) -> None:
     """How full the chip is."""
     table = Table(title=spec.chip.name)
     for column in ("resource", "used", "limit"):
         table.add_column(column, justify="left" if column == "resource" else "right")
-    for name, used, limit in usage(spec):
+    for name, used, limit in target.usage(spec):
         table.add_row(name, f"{used:,}", "no limit" if limit is None else f"{limit:,}")
     Console().print(table)
 
@@ -63,44 +63,26 @@ def print_effects(
         print(f"state {path}: {transform}")
 
 
-def usage(spec: xylo.Spec) -> list[tuple[str, int, int | None]]:
-    """Resource, how much of it a network takes and how much there is."""
-    chip, w_in, w_out = spec.chip, np.asarray(spec.w_in), np.asarray(spec.w_out)
-    recurrent = np.count_nonzero(np.asarray(spec.w_rec), axis=(0, 1)).max(initial=0)
-    return [
-        ("input channels", spec.n_inputs, chip.n_inputs),
-        ("hidden neurons", spec.n_hidden, chip.n_hidden),
-        ("hidden neurons with input weights", _used(w_in, 1), chip.max_input_neurons),
-        ("hidden neurons with output weights", _used(w_out, 0), chip.max_output_neurons),
-        ("output neurons", spec.n_outputs, chip.n_outputs),
-        ("synapses per neuron", spec.n_synapses, chip.n_synapses),
-        ("recurrent weights per synapse", int(recurrent), chip.max_recurrent_weights),
-    ]
-
-
-def _used(weights: np.ndarray, axis: int) -> int:
-    others = tuple(i for i in range(weights.ndim) if i != axis)
-    return int(weights.any(axis=others).sum())
-
-
-def summary(run: Run, model: Chain, spec: xylo.Spec, scores: Scores) -> str:
-    """`summary.txt`: settings, accuracies, how full the chip is, and what each decay became."""
+def summary(opened: Opened, trained: Trained, spec: Any, scores: Scores) -> str:
+    """`summary.txt`: settings, accuracies, how full the chip is, and what parameters became."""
+    run, target, config, _, _ = opened
+    usage = target.usage(spec)
+    width = max(36, *(len(name) + 1 for name, _, _ in usage))
     lines = [f"{run.recipe} for {spec.chip.name}", "", "test accuracy on the held-out split"]
     lines += [f"  {n:<32}{k:>5} of {scores.total}  {p:.2%}" for n, k, p in scores.rows()]
     lines += ["", "chip"]
-    lines += [f"  {n:<36}{u:>8,} of {'any' if m is None else f'{m:,}'}" for n, u, m in usage(spec)]
-    lines += ["", "decays"]
-    lines += [f"  {change}" for change in xylo.decay_report(model, spec.chip)]
+    lines += [f"  {n:<{width}}{u:>8,} of {'any' if m is None else f'{m:,}'}" for n, u, m in usage]
+    title, details = target.details(config, trained, spec)
+    lines += ["", title]
+    lines += [f"  {line}" for line in details]
     lines += ["", "settings"]
     lines += [f"  {name} = {value}" for name, value in run.config.items()]
     return "\n".join(lines) + "\n"
 
 
-def print_trace(trace: xylo.Trace) -> None:
+def print_trace(target: Target, spec: Any, trace: Any) -> None:
     """Spikes of a simulation, in total and per sequence."""
-    out = np.asarray(trace.spikes_out)
-    out = out[None] if out.ndim == 2 else out
-    hidden = np.asarray(trace.spikes)
+    out, hidden = target.spikes(spec, trace)
     print(f"{len(out)} sequence(s) of {out.shape[1]} steps")
     print(f"hidden spikes: {hidden.sum() / len(out):.1f} per sequence")
     print(f"output spikes: {out.sum() / len(out):.1f} per sequence")
@@ -110,8 +92,7 @@ def print_trace(trace: xylo.Trace) -> None:
         print(f"  and {len(out) - 10} more; --out FILE.npz writes them all")
 
 
-def write_trace(trace: xylo.Trace, path: Path) -> None:
+def write_trace(target: Target, trace: Any, path: Path) -> None:
     """Every spike and state over time, as arrays in one .npz."""
-    names = ("spikes_out", "vmem_out", "isyn_out", "spikes", "vmem", "isyn")
-    arrays: dict[str, Any] = {name: np.asarray(getattr(trace, name)) for name in names}
+    arrays: dict[str, Any] = target.arrays(trace)
     np.savez_compressed(path, **arrays)

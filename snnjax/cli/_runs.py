@@ -1,51 +1,71 @@
-"""Run folders of the digits: a new one, and one that is there."""
+"""Run folders: a new one, and one that is there."""
 
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import NamedTuple
-
-import jax
+from typing import Any, NamedTuple
 
 from .. import transforms
-from .._typing import Key
-from ..hardware import xylo
-from ..train import digits, load_checkpoint
+from ..train import load_checkpoint
 from ..train.loop import TrainState
-from ..train.run import Run
+from ..train.run import Run, Settings
+from ._targets import TARGETS, Target
 
 
 class Opened(NamedTuple):
     """A run folder, with all that it takes to go on with it."""
 
     run: Run
-    config: digits.DigitsConfig
-    data: digits.Data
+    target: Target
+    config: Any
+    data: Any
     state: TrainState
 
 
-def create(folder: Path, config: digits.DigitsConfig, plan: Path | None) -> Opened:
-    """A new run. What cannot be trained is refused before there is a folder.
+def settings(name: str, given: dict[str, Any]) -> Settings:
+    """The settings of the recipe of a target, of which some are given.
+
+    Raises:
+        ValueError: if there is no such target, or it has no such setting; or one is out of range.
+    """
+    known = {field.name for field in dataclasses.fields(target_of(name).settings)}
+    for setting in given:
+        if setting not in known:
+            raise ValueError(
+                f"`--{setting.replace('_', '-')}` is no option of the target {name}; leave it out"
+            )
+    return target_of(name).settings(**given)
+
+
+def target_of(name: str) -> Target:
+    """The target of a name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in TARGETS:
+        raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {name!r}")
+    return TARGETS[name]
+
+
+def create(folder: Path, name: str, config: Any, plan: Path | None) -> Opened:
+    """A new run for a target. What cannot be trained is refused before there is a folder.
 
     Raises:
         FileExistsError: if there is something at `folder` already.
         ValueError: if the network does not fit the chip, or the plan does not fit the network.
     """
-    # What does not fit the chip is refused here, before any time is spent on it.
-    xylo.map_network(digits.make_model(config), config.chip)
-    if plan is not None and config.bits != digits.DigitsConfig.bits:
-        raise ValueError("`--bits` is of the plan that `--plan` replaces; set it in the file")
+    target = target_of(name)
     rules = None if plan is None else transforms.load(plan)
-    data = digits.load_data(config)
-    state = digits.start(config, data, rules)
+    target.require_fit(config, rules)
+    data = target.recipe.load_data(config)
+    state = target.recipe.start(config, data, rules)
     if plan is not None:
-        network, own = state.model.network, state.model.plan
-        digits.check_plan(config, state.model)
-        xylo.map_network(transforms.burn_in(own, network, key=random_key(config)), config.chip)
-    run = Run.create(folder, "digits", dataclasses.asdict(config))
+        target.require_plan(config, state.model)
+    run = Run.create(folder, "digits", dataclasses.asdict(config), name)
     if plan is not None:
         shutil.copyfile(plan, run.plan)
-    return Opened(run, config, data, state)
+    return Opened(run, target, config, data, state)
 
 
 def reopen(folder: Path) -> Opened:
@@ -56,13 +76,9 @@ def reopen(folder: Path) -> Opened:
         ValueError: if it is not a run folder, or not of the digits.
     """
     run = Run.open(folder)
-    config = digits.DigitsConfig.from_dict(run.config)
+    target = target_of(run.target)
+    config = target.settings.from_dict(run.config)
     rules = transforms.load(run.plan) if run.plan.exists() else None
-    data = digits.load_data(config)
-    state = load_checkpoint(run.checkpoint, digits.start(config, data, rules))
-    return Opened(run, config, data, state)
-
-
-def random_key(config: digits.DigitsConfig) -> Key:
-    """What the random transforms of a plan draw from once training is over."""
-    return jax.random.key(config.seed + 2)
+    data = target.recipe.load_data(config)
+    state = load_checkpoint(run.checkpoint, target.recipe.start(config, data, rules))
+    return Opened(run, target, config, data, state)

@@ -1,5 +1,5 @@
 """Data sets and the encoders that turn them into events."""
 
 from .digits import Split as Split, load_digits as load_digits
-from .encoders import rows_and_columns as rows_and_columns
+from .encoders import evenly as evenly, rows_and_columns as rows_and_columns
 from .mnist import Mnist as Mnist, load_mnist as load_mnist, read_idx as read_idx

@@ -34,3 +34,27 @@ def rows_and_columns(
     events = jnp.clip(jnp.round(jnp.concatenate([image, image.T], axis=1)), 0, max_events)
     scan = jnp.repeat(events.astype(float), hold, axis=0)
     return jnp.pad(scan, ((0, steps - hold * size), (0, 0)))
+
+
+def evenly(
+    image: Float[Array, "*shape"], steps: int, max_events: float = 1.0
+) -> Float[Array, "steps *shape"]:
+    """Events at regular intervals, as many as a pixel is bright.
+
+    By the end of step t, counted from 1, a pixel x has given floor(t*max_events*x + 1/2) events.
+
+    Args:
+        image: pixels from 0 to 1, of any shape.
+        steps: length of the sequence, at least 1.
+        max_events: events of a pixel of 1 in each step.
+
+    Returns:
+        Event counts.
+
+    Raises:
+        ValueError: if `steps` is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1; got {steps}")
+    t = jnp.arange(steps + 1, dtype=image.dtype).reshape(-1, *[1] * image.ndim)
+    return jnp.diff(jnp.floor(t * (max_events * image) + 0.5), axis=0)

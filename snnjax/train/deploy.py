@@ -1,4 +1,4 @@
-"""From a trained network to the integers of a Xylo chip, and what that costs in accuracy."""
+"""From a trained network to the integers of a chip, and what that costs in accuracy."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from .. import transforms
 from .._typing import FloatArray, Key, PyTree
 from ..hardware import xylo
-from ..nn import Chain
+from ..nn import Chain, Network
 
 
 class Scores(NamedTuple):
@@ -63,20 +63,41 @@ def score(
     *,
     key: Key | None = None,
 ) -> Scores:
-    """Count the right answers of the network as it is, as it was trained and as it runs.
+    """Count the right answers of the network as it is, as it was trained and as Xylo runs it.
 
-    An answer is the readout neuron that spikes most, the first of them on a tie. The integers get
-    silent steps at the end, and their readout is counted from as many steps later, for the hops
-    that take the chip a step each. The key is needed if a transform of the plan is random.
+    The integers get silent steps at the end, and their readout is counted from as many steps later,
+    for the hops that take the chip a step each. For the rest see `score_answers`.
     """
     events, late = padded(model, rasters)
-    answers = (
-        _run(model, rasters, key),
-        _run(transforms.apply(plan, model, key=key), rasters, key),
-        xylo.simulate(spec, events).spikes_out[:, late:],
-    )
-    float_network, transformed, integers = (int(right(a, labels).sum()) for a in answers)
-    return Scores(float_network, transformed, integers, len(labels))
+    answers = xylo.simulate(spec, events).spikes_out[:, late:]
+    return score_answers(model, plan, answers, rasters, labels, key=key)
+
+
+def score_answers(
+    model: Network,
+    plan: PyTree,
+    integers: Int[Array, "n steps classes"],
+    rasters: Float[Array, "n steps *shape"],
+    labels: Int[Array, " n"],
+    *,
+    key: Key | None = None,
+) -> Scores:
+    """Count the right answers of the network as it is, as it was trained and as it runs.
+
+    An answer is the readout neuron that spikes most, the first of them on a tie.
+
+    Args:
+        model: the network.
+        plan: the plan that it was trained with.
+        integers: spikes of the simulated chip.
+        rasters: what the network and the chip were given.
+        labels: the right answers.
+        key: needed if a transform of the plan is random.
+    """
+    transformed = transforms.apply(plan, model, key=key)
+    answers = _run(model, rasters, key), _run(transformed, rasters, key), integers
+    float_network, through_plan, chip = (int(right(a, labels).sum()) for a in answers)
+    return Scores(float_network, through_plan, chip, len(labels))
 
 
 def padded(
@@ -93,6 +114,6 @@ def right(spikes: FloatArray, labels: Int[Array, " n"]) -> Int[Array, " n"]:
 
 
 @eqx.filter_jit
-def _run(model: Chain, rasters: FloatArray, key: Key | None) -> FloatArray:
+def _run(model: Network, rasters: FloatArray, key: Key | None) -> FloatArray:
     keys = None if key is None else jax.random.split(key, len(rasters))
     return jax.vmap(eqx.nn.inference_mode(model))(rasters, key=keys)[0]

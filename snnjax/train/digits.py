@@ -1,8 +1,8 @@
 """The main job: a SynNet that reads handwritten digits, trained quantisation-aware for Xylo."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,17 +14,19 @@ from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
 from ..datasets import load_digits, rows_and_columns
 from ..networks import SynNet
+from ..nn import Chain
 from .deploy import right
 from .loop import Loss, Metrics, TrainState, init_state, make_epoch
+from .run import Settings
 
 _TEST_FRACTION, _SPLIT_SEED = 0.2, 0
 
-_SPIKES_PER_LOGIT = 2.0
+SPIKES_PER_LOGIT = 2.0
 """Asks for a lead of more spikes, which rounding does not so easily turn into a tie."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DigitsConfig:
+class DigitsConfig(Settings):
     """Settings of a run. Times are in seconds.
 
     Attributes:
@@ -62,31 +64,13 @@ class DigitsConfig:
     method: Literal["channel", "global"] = "channel"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "steps", "hold"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be above 0; got {getattr(self, name)}")
+        self._require_above_zero("epochs", "batch_size", "learning_rate", "steps", "hold")
         if self.noise < 0:
             raise ValueError(f"`noise` must be at least 0; got {self.noise}")
         if not 2 <= self.bits <= 8:
             raise ValueError(
                 f"`bits` must be from 2 to 8, what a chip's weights have; got {self.bits}"
             )
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """The settings of a run folder.
-
-        Raises:
-            ValueError: if a setting is not one of those above.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(settings.keys() - known)
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(unknown)}; there are {sorted(known)}")
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
-        }
-        return cls(**values)
 
 
 class Data(NamedTuple):
@@ -104,7 +88,7 @@ class Trained(eqx.Module):
         plan: its transforms, some of which may have settings that are learned.
     """
 
-    network: SynNet
+    network: Chain
     plan: PyTree
 
 
@@ -147,18 +131,25 @@ def make_plan(config: DigitsConfig, model: SynNet, rules: transforms.Rules | Non
 def start(config: DigitsConfig, data: Data, rules: transforms.Rules | None = None) -> TrainState:
     """The state before the first epoch; its `model` is a `Trained`."""
     model = make_model(config)
-    return init_state(Trained(model, make_plan(config, model, rules)), _optimizer(config, data))
+    return init_state(
+        Trained(model, make_plan(config, model, rules)), make_optimizer(config, data.train[1])
+    )
 
 
 def check_plan(config: DigitsConfig, trained: Trained) -> None:
+    """Raise ValueError if one of the plan's transforms does not work on the network."""
+    images, labels = (jnp.zeros((config.batch_size, *rest), int) for rest in ((8, 8), ()))
+    try_step(_loss(config), trained, (images, labels))
+
+
+def try_step(loss: Loss, trained: Trained, batch: Any) -> None:
     """Go through a step of training without computing anything, to see that the plan works.
 
     Raises:
         ValueError: if one of its transforms does not.
     """
-    images, labels = (jnp.zeros((config.batch_size, *rest), int) for rest in ((8, 8), ()))
     try:
-        eqx.filter_eval_shape(_loss(config), trained, (images, labels), jax.random.key(0))
+        eqx.filter_eval_shape(loss, trained, batch, jax.random.key(0))
     except (ValueError, TypeError) as error:
         raise ValueError(f"the plan does not work on this network: {error}") from error
 
@@ -167,7 +158,8 @@ def train(
     config: DigitsConfig, data: Data, state: TrainState
 ) -> Iterator[tuple[TrainState, Metrics]]:
     """Train from `state` to the last epoch; gives the state and the metrics after each."""
-    epoch = make_epoch(_loss(config), _optimizer(config, data), config.batch_size)
+    optimizer = make_optimizer(config, data.train[1])
+    epoch = make_epoch(_loss(config), optimizer, config.batch_size)
     key = jax.random.key(config.seed + 1)
     for _ in range(int(state.epoch), config.epochs):
         state, metrics = epoch(state, data.train, key)
@@ -189,14 +181,20 @@ def _loss(config: DigitsConfig) -> Loss:
         network = transforms.apply(trained.plan, trained.network, key=plan_key)
         spikes, _ = jax.vmap(network)(_encode(noisy, config), key=keys)
         counts = spikes.sum(axis=1)
-        logits = counts / _SPIKES_PER_LOGIT
+        logits = counts / SPIKES_PER_LOGIT
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.mean(), {"accuracy": right(spikes, labels).mean()}
 
     return loss
 
 
-def _optimizer(config: DigitsConfig, data: Data) -> optax.GradientTransformation:
-    steps = config.epochs * (len(data.train[1]) // config.batch_size)
+def make_optimizer(config: Any, labels: Int[Array, " train"]) -> optax.GradientTransformation:
+    """Adam with gradients of a norm of at most 1, and a rate that falls to 0 along a cosine.
+
+    Args:
+        config: has `epochs`, `batch_size` and `learning_rate`.
+        labels: those of the training images.
+    """
+    steps = config.epochs * (len(labels) // config.batch_size)
     schedule = optax.cosine_decay_schedule(config.learning_rate, max(steps, 1))
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))

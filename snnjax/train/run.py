@@ -2,10 +2,35 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 _FORMAT, _VERSION = "snnjax-run", 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of a recipe; those of a kind are fields of a subclass."""
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """The settings of a run folder.
+
+        Raises:
+            ValueError: if a setting is not one of this recipe's.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(settings.keys() - known)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(unknown)}; there are {sorted(known)}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return cls(**values)
+
+    def _require_above_zero(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` must be above 0; got {getattr(self, name)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,27 +38,31 @@ class Run:
     """A run folder.
 
     It holds `config.json` (the settings), `checkpoint` (everything that training needs to go on),
-    `metrics.jsonl` (a line for each epoch), `xylo.json` (the integers) and `summary.txt`; and
-    `plan.toml`, if it was trained with a plan of the user's.
+    `metrics.jsonl` (a line for each epoch), `xylo.json` or `dynapcnn.json` (the integers) and
+    `summary.txt`; and `plan.toml`, if it was trained with a plan of the user's.
 
     Attributes:
         path: the folder.
         recipe: the name of the recipe that made it.
         config: the recipe's settings.
+        target: the family of chips that the integers are for.
     """
 
     path: Path
     recipe: str
     config: dict[str, Any]
+    target: str = "xylo"
 
     checkpoint = property(lambda self: self.path / "checkpoint")
     metrics = property(lambda self: self.path / "metrics.jsonl")
     plan = property(lambda self: self.path / "plan.toml")
-    spec = property(lambda self: self.path / "xylo.json")
+    spec = property(lambda self: self.path / f"{self.target}.json")
     summary = property(lambda self: self.path / "summary.txt")
 
     @classmethod
-    def create(cls, path: str | Path, recipe: str, config: dict[str, Any]) -> Self:
+    def create(
+        cls, path: str | Path, recipe: str, config: dict[str, Any], target: str = "xylo"
+    ) -> Self:
         """Make a new run folder.
 
         Raises:
@@ -43,9 +72,10 @@ class Run:
         if path.exists():
             raise FileExistsError(f"{path} exists; choose another folder or remove it")
         path.mkdir(parents=True)
-        header = {"format": _FORMAT, "version": _VERSION, "recipe": recipe, "config": config}
+        header = {"format": _FORMAT, "version": _VERSION, "recipe": recipe, "target": target}
+        header["config"] = config
         (path / "config.json").write_text(json.dumps(header, indent=2) + "\n")
-        return cls(path, recipe, config)
+        return cls(path, recipe, config, target)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -73,7 +103,7 @@ class Run:
             )
         if not isinstance(content.get("config"), dict) or "recipe" not in content:
             raise ValueError(f'{header} is damaged: "recipe" or "config" is missing')
-        return cls(path, content["recipe"], content["config"])
+        return cls(path, content["recipe"], content["config"], content.get("target", "xylo"))
 
     def log(self, **metrics: float) -> None:
         """Append one line to `metrics.jsonl`."""

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from snnjax import transforms
-from snnjax.cli import _runs
+from snnjax.cli import _runs, _targets
 from snnjax.cli._app import app
 from snnjax.hardware import xylo
 from snnjax.quant import Int
@@ -186,7 +186,7 @@ def test_the_table_has_the_numbers_of_the_report(which, request):
     result = call("plan", folder)
     assert result.exit_code == 0, result.output
     opened = _runs.reopen(folder)
-    trained, key = opened.state.model, _runs.random_key(opened.config)
+    trained, key = opened.state.model, _targets.random_key(opened.config)
     effects = transforms.report(trained.plan, trained.network, key=key)
     assert len(effects) == 9
     for e in effects:

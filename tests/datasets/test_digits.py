@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.datasets import load_digits, rows_and_columns
+from snnjax.datasets import evenly, load_digits, rows_and_columns
 
 
 def test_a_fifth_is_held_out_with_every_class_in_proportion_and_no_image_twice():
@@ -39,3 +39,15 @@ def test_an_image_that_does_not_fit_is_an_error():
         rows_and_columns(jnp.zeros((2, 3)), 9)
     with pytest.raises(ValueError, match="`steps` must be at least 6"):
         rows_and_columns(jnp.zeros((3, 3)), 5, hold=2)
+
+
+def test_events_at_regular_intervals_as_many_as_a_pixel_is_bright():
+    image = jnp.array([[0.0, 1.0], [0.5, 0.3]])
+    events = evenly(image, 10)
+    assert events.shape == (10, 2, 2)
+    np.testing.assert_array_equal(events.sum(0), [[0, 10], [5, 3]])
+    np.testing.assert_array_equal(events[:, 1, 0], [1, 0] * 5)
+    np.testing.assert_array_equal(evenly(image, 4, max_events=3).sum(0), [[0, 12], [6, 4]])
+    assert evenly(jnp.float32(0.5), 3).shape == (3,)
+    with pytest.raises(ValueError, match="`steps` must be at least 1; got 0"):
+        evenly(image, 0)

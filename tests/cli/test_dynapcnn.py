@@ -1,0 +1,179 @@
+"""The commands for DYNAP-CNN, as a user types them, on a run of a few seconds."""
+
+import json
+import re
+import shutil
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from snnjax.cli._app import app
+from snnjax.hardware import dynapcnn
+from snnjax.train import images, save_checkpoint
+from snnjax.train.run import Run
+
+SMALL = ["--target", "dynapcnn", "--channels", "4,6", "--epochs", "2", "--batch-size", "128"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    result = call("train", "--out", folder, *SMALL)
+    assert result.exit_code == 0, result.output
+    return folder, result.output
+
+
+def test_train_leaves_the_same_folder_as_for_xylo(run):
+    folder, output = run
+    for row in ("float network", "transformed parameters", "integers, bit-exact simulator"):
+        assert row in output
+    assert {p.name for p in folder.iterdir()} == {
+        "checkpoint",
+        "config.json",
+        "dynapcnn.json",
+        "metrics.jsonl",
+        "summary.txt",
+    }
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    summary = (folder / "summary.txt").read_text()
+    for part in ("digits for Speck 2f", "of 360", "kernel memory", "SQNR", "seed = 0"):
+        assert part in summary
+
+
+def test_the_integers_answer_as_the_network_did_in_training(run):
+    """Training sees the numbers of the chip, so both are right about the same digits."""
+    _, output = run
+    rows = [re.search(r"│\s+(\d+) │", line) for line in output.splitlines() if "│" in line]
+    _, transformed, integers = (int(row[1]) for row in rows if row)
+    assert transformed == integers > 36
+
+
+def test_check_prints_what_is_used(run):
+    result = call("check", run[0])
+    assert result.exit_code == 0
+    assert "core 0, kernel memory" in result.output
+    assert "fits Speck 2f" in result.output
+
+
+def test_simulate_repeats_the_accuracy_of_training(run):
+    folder, output = run
+    result = call("simulate", folder)
+    assert result.exit_code == 0, result.output
+    line = next(row for row in output.splitlines() if "integers" in row)
+    right = line.split("│")[2].strip()
+    assert f"{right} of 360 right" in result.output
+
+
+def test_simulate_runs_a_raster_of_the_user_and_writes_every_state(run, tmp_path):
+    raster, out = tmp_path / "events.npy", tmp_path / "trace.npz"
+    events = np.random.default_rng(0).poisson(1, (6, 1, 8, 8))
+    np.save(raster, events)
+    result = call("simulate", run[0], "--raster", raster, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "1 sequence(s) of 6 steps" in result.output
+    spec = dynapcnn.load(run[0] / "dynapcnn.json")
+    trace = dynapcnn.simulate(spec, events)
+    assert f"hidden spikes: {sum(int(x.sum()) for x in trace.spikes[:2]):.1f}" in result.output
+    with np.load(out) as written:
+        assert set(written.files) == {
+            f"{kind}_{i}" for kind in ("spikes", "vmem") for i in (0, 1, 2)
+        }
+        np.testing.assert_array_equal(written["spikes_1"], trace.spikes[1])
+        np.testing.assert_array_equal(written["vmem_2"], trace.vmem[2])
+
+
+def test_export_writes_what_the_loader_reads(run, tmp_path):
+    result = call("export", run[0], tmp_path / "speck.json")
+    assert result.exit_code == 0, result.output
+    spec = dynapcnn.load(tmp_path / "speck.json")
+    assert eqx.tree_equal(spec, dynapcnn.load(run[0] / "dynapcnn.json"))
+    result = call("export", run[0], tmp_path / "speck.json", "--readout")
+    assert result.exit_code == 0, result.output
+    assert eqx.tree_equal(dynapcnn.load(tmp_path / "speck.json"), dynapcnn.pad_readout(spec))
+    config = json.loads((tmp_path / "speck.json").read_text())
+    assert np.shape(config["cnn_layers"]["2"]["weights"]) == (37, 6, 4, 4)
+
+
+def test_plan_shows_what_each_core_loses(run):
+    result = call("plan", run[0])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert len(lines) == 3
+    assert all("SQNR" in line for line in lines)
+
+
+def test_resuming_after_an_interruption_gives_what_training_in_one_go_gives(run, tmp_path):
+    whole, parts = run[0], tmp_path / "parts"
+    parts.mkdir()
+    shutil.copy(whole / "config.json", parts)
+    config = images.ImagesConfig.from_dict(Run.open(parts).config)
+    data = images.load_data(config)
+    state, _ = next(images.train(config, data, images.start(config, data)))
+    save_checkpoint(parts / "checkpoint", state)
+    result = call("train", "--resume", parts)
+    assert result.exit_code == 0, result.output
+    a, b = (dynapcnn.load(folder / "dynapcnn.json") for folder in (whole, parts))
+    assert eqx.tree_equal(a, b)
+
+
+def test_a_plan_of_the_users_comes_before_that_of_the_chip(run, tmp_path):
+    plan = tmp_path / "mine.toml"
+    plan.write_text('[by_family]\nweights = { transform = "Int", bits = 3 }\n')
+    result = call("train", "--out", tmp_path / "run", "--plan", plan, *SMALL, "--epochs", "1")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run/plan.toml").exists()
+    for layer in dynapcnn.load(tmp_path / "run/dynapcnn.json").layers:
+        assert len(np.unique(layer.weight)) <= 8
+    assert "Int" in call("plan", tmp_path / "run").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--target", "loihi"), "`target` must be one of xylo, dynapcnn; got 'loihi'"),
+        (("--target", "dynapcnn", "--chip", "loihi"), "speck2f"),
+        (("--target", "dynapcnn", "--bits", "7"), "`--bits` is no option of the target dynapcnn"),
+        (("--target", "dynapcnn", "--time-constants", "2"), "`--time-constants` is no option"),
+        (("--channels", "8,16"), "`--channels` is no option of the target xylo"),
+        (("--data", "mnist"), "`--data` is no option of the target xylo"),
+        (("--target", "dynapcnn", "--channels", "8"), "`channels` must be two numbers"),
+        (("--target", "dynapcnn", "--channels", "8,2000"), "there are at most 1024 channels"),
+        (("--target", "dynapcnn", "--data", "nowhere"), "t10k-images-idx3-ubyte"),
+        (("--target", "dynapcnn", "--steps", "0"), "`steps` must be above 0"),
+        (("--target", "dynapcnn", "--shift", "-1"), "`shift` must be at least 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_training_and_leaves_no_folder(
+    tmp_path, arguments, message
+):
+    result = call("train", "--out", tmp_path / "run", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_for_an_unknown_target_is_a_clear_error(run, tmp_path):
+    folder = tmp_path / "unknown"
+    shutil.copytree(run[0], folder)
+    header = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(header | {"target": "loihi"}))
+    result = call("check", folder)
+    assert result.exit_code == 2
+    assert "`target` must be one of xylo, dynapcnn" in result.stderr
+
+
+def test_moved_images_keep_their_pixels():
+    image = jax.numpy.arange(16.0).reshape(1, 4, 4)
+    seen = {
+        tuple(np.asarray(images._shifted(image, 1, jax.random.key(i))).ravel()) for i in range(60)
+    }
+    assert len(seen) == 9
+    assert tuple(image.ravel().tolist()) in seen
+    assert all(set(x) <= set(range(16)) for x in seen)
