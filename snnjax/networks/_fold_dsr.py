@@ -119,6 +119,7 @@ def _with_gain(layer: Any, folded: dsr.Folded) -> Any:
     one_each = (len(weight),) + (1,) * (weight.ndim - 2)
     old = jnp.zeros(one_each) if layer.bias is None else layer.bias
     axes = len(one_each)
+    # Whether there is a bias is a static field, which `eqx.tree_at` does not reach.
     with_bias = copy.copy(layer)
     object.__setattr__(with_bias, "use_bias", True)
     return eqx.tree_at(

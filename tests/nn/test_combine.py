@@ -209,6 +209,14 @@ def test_nested_networks_run_in_pieces_and_record_by_path(x):
     assert jax.tree.structure(model.initial_state()) == jax.tree.structure(state)
 
 
+def test_a_batch_by_vmap_of_nested_networks_equals_a_loop(x):
+    model, batch = nested(), jnp.stack([x, 2 * x, -x])
+    y, state = eqx.filter_jit(lambda model, batch: jax.vmap(model)(batch))(model, batch)
+    assert len(np.unique(np.asarray(y).sum((1, 2)))) == 3
+    for i, one in enumerate(batch):
+        assert_trees_close(jax.tree.map(lambda a: a[i], (y, state)), run(model, one))  # noqa: B023
+
+
 def test_gradients_reach_every_layer_of_nested_networks(x):
     grads = eqx.filter_grad(lambda m: m(x)[0].sum())(nested())
     weights = [
