@@ -73,10 +73,13 @@ def other_axes(x: FloatArray, axis: int | None) -> tuple[int, ...] | None:
     """The axes to reduce over so that each index along `axis` is left; None for all of them.
 
     Raises:
+        TypeError: if it is no whole number.
         ValueError: if `x` has no such axis.
     """
     if axis is None:
         return None
+    if not isinstance(axis, Integral) or isinstance(axis, bool):
+        raise TypeError(f"`axis` must be a whole number or None; got {axis!r}")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"`axis` is {axis}, but the array has the shape {x.shape}")
     return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
@@ -131,7 +134,12 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
 
 
 def between(name: str, value: Any, low: float, high: float, expected: str) -> None:
-    """Raise ValueError if `value` is a Python number outside [low, high]."""
+    """Raise ValueError if `value` is a Python number outside [low, high], TypeError if it is none.
+
+    Arrays may hold anything: their numbers are not looked at.
+    """
+    if not isinstance(value, Number | Array | np.ndarray):
+        raise TypeError(f"`{name}` must be {expected}; got {value!r}")
     if isinstance(value, Number) and not low <= float(value) <= high:  # type: ignore[arg-type]
         raise ValueError(f"`{name}` must be {expected}; got {value!r}")
 

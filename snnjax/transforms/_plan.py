@@ -1,5 +1,6 @@
 """A plan says which transform each part of a model goes through."""
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -52,7 +53,8 @@ def plan(
 
     Raises:
         ValueError: if a rule matches nothing; the message lists what there is.
-        TypeError: if what a rule gives is no `Transform`.
+        TypeError: if an argument is no dictionary, a rule goes by something else than the above, or
+            what it gives is no `Transform`.
     """
     _check_rules(by_family=by_family, where=where, activations=activations, states=states)
     parameters = _parameter_rules(model, by_family or {}, where or {})
@@ -86,6 +88,7 @@ def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
     Raises:
         ValueError: if the plan was made for a model of another structure, or has a transform where
             this model has no parameter.
+        TypeError: if `plan` is something else, such as the model.
     """
 
     def transformed(path: str, rule: Transform | Hooks | None, leaf: Any) -> Any:
@@ -120,7 +123,9 @@ def merge(first: PyTree, second: PyTree) -> PyTree:
 
     Raises:
         ValueError: if the plans were made for models of different structures.
+        TypeError: if one of them is something else, such as the model.
     """
+    check_plan(second)
 
     def merged(_: str, a: Transform | Hooks | None, b: Transform | Hooks | None) -> Any:
         if isinstance(a, Hooks) and isinstance(b, Hooks):
@@ -145,9 +150,38 @@ def _call(transform: Transform, leaf: Any, key: Key | None) -> Any:
     return transform(leaf, key=key)
 
 
+_NAMES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "by_family": ("a family", lambda name: isinstance(name, str)),
+    "where": (
+        "a path, a regular expression, or a function of path and parameter",
+        lambda name: (
+            isinstance(name, str | re.Pattern) or (callable(name) and not isinstance(name, type))
+        ),
+    ),
+    "activations": (
+        "a path, a regular expression, or a class",
+        lambda name: isinstance(name, str | re.Pattern | type),
+    ),
+    # A class alone has an error of its own, that says how to write it.
+    "states": (
+        "a path, or a class and a state such as 'LIF.vmem'",
+        lambda name: isinstance(name, str | re.Pattern | type),
+    ),
+}
+"""What the rules of each argument go by."""
+
+
 def _check_rules(**arguments: Mapping[Any, Any] | None) -> None:
     for argument, rules in arguments.items():
+        names, is_name = _NAMES[argument]
+        if not isinstance(rules, Mapping | None):
+            raise TypeError(
+                f"`{argument}` must be a dictionary of transforms by {names}; "
+                f"got {type(rules).__name__}"
+            )
         for name, rule in (rules or {}).items():
+            if not is_name(name):
+                raise TypeError(f"`{argument}`: a rule goes by {names}; got {name!r}")
             if rule is not None and not isinstance(rule, Transform):
                 raise TypeError(
                     f"`{argument}`: {name!r} must have a Transform or None; got {rule!r}"
@@ -204,6 +238,7 @@ def _with_hooks(mirror: PyTree, hooks: Mapping[str, Hooks]) -> PyTree:
 
 def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
     """`f` of path, rule and what stands at its place in `other`, once it is known to match."""
+    check_plan(plan)
     try:
         jax.tree.map(lambda *_: None, plan, other, is_leaf=_is_rule)
     except (ValueError, TypeError) as error:
@@ -211,6 +246,19 @@ def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
             "`plan` was made for a model of another structure; make one with `plan(model, ...)`"
         ) from error
     return map_with_path(f, plan, other, is_leaf=_is_rule)
+
+
+def check_plan(plan: PyTree) -> None:
+    """Raise TypeError unless everything in `plan` is a rule, as in what the function gives."""
+    if _is_rule(plan):
+        raise TypeError(f"`plan` must be what `plan(model, ...)` gave; got {plan!r}")
+    for path, leaf in leaves_with_path(plan, is_leaf=_is_rule):
+        if not _is_rule(leaf):
+            kind = eqx.tree_pformat(leaf)
+            raise TypeError(
+                f"`plan` must be what `plan(model, ...)` gave, but holds {kind} at {path!r}; is it "
+                f"the model?"
+            )
 
 
 def _is_hooks(node: Any) -> bool:

@@ -69,8 +69,9 @@ def _means(rule: Pattern | type, path: str, cls: type) -> bool:
 
 
 def _no_match(argument: str, rule: Pattern | type, there_is: Sequence[str]) -> ValueError:
-    text = rule if isinstance(rule, str) else getattr(rule, "pattern", rule)
-    return ValueError(f"`{argument}`: {text!r} matches nothing. There is: {', '.join(there_is)}")
+    named = rule.__name__ if isinstance(rule, type) else repr(getattr(rule, "pattern", rule))
+    listed = ", ".join(there_is) or "nothing, since the model is no network of layers"
+    return ValueError(f"`{argument}`: {named} matches nothing. There is: {listed}")
 
 
 def _gather(rows: Iterable[tuple[str, str, Transform | None]]) -> dict[str, Hooks]:

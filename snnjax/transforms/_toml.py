@@ -16,6 +16,7 @@ from .._tree import leaves_with_path
 from .._typing import PyTree
 from ..nn import Hooks
 from ..quant import Transform
+from ._plan import check_plan
 
 _NONE = "none"
 _LEARNED = "value"
@@ -84,6 +85,7 @@ def dump(plan: PyTree, path: str | Path) -> None:
     Raises:
         ValueError: if a setting is an array, as in a sweep, or a transform is not one of
             `snnjax.quant`; the message names the rule.
+        TypeError: if `plan` is something else.
     """
     lines: list[str] = []
     for table, found in rules(plan)._asdict().items():
@@ -94,7 +96,16 @@ def dump(plan: PyTree, path: str | Path) -> None:
 
 
 def rules(plan: PyTree) -> Rules:
-    """The rules of a plan, one for each parameter, output and state that it speaks of, by path."""
+    """The rules of a plan, one for each parameter, output and state that it speaks of, by path.
+
+    Raises:
+        TypeError: if `plan` is something else.
+    """
+    if isinstance(plan, Rules):
+        raise TypeError(
+            "`plan` is Rules; make a plan of them with `plan(model, **rules._asdict())`"
+        )
+    check_plan(plan)
     tables: dict[str, dict[str, Transform | None]] = {table: {} for table in Rules._fields}
     for place, rule in leaves_with_path(plan, is_leaf=lambda n: isinstance(n, Transform | Hooks)):
         if isinstance(rule, Transform):

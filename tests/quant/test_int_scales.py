@@ -253,6 +253,20 @@ def test_settings_that_make_no_sense_are_an_error(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Int(8, axis="0")(X), "`axis` must be a whole number or None; got '0'"),
+        (lambda: Int(8, axis=(0, 1))(X), r"`axis` must be .*; got \(0, 1\)"),
+        (lambda: Binary(axis=0.0)(X), "`axis` must be .*; got 0.0"),
+        (lambda: Ternary(cut="0.5"), "`cut` must be from 0 to below 1; got '0.5'"),
+    ],
+)
+def test_settings_of_another_type_are_an_error(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
 def test_whole_numbers_are_no_parameters():
     for transform in (Int(8), Binary(), Ternary()):
         with pytest.raises(TypeError, match=r"`x`: .* works on floating-point numbers; got int32"):

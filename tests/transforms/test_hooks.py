@@ -135,6 +135,11 @@ def test_a_rule_for_activations_that_reaches_nothing_is_an_error_that_lists_laye
     assert all(path in str(error.value) for path in (*LINEARS, *NEURONS, "LIF, Linear, Residual"))
 
 
+def test_a_model_without_layers_has_no_activations_to_transform():
+    with pytest.raises(ValueError, match="There is: nothing, since the model is no network"):
+        transforms.plan(make().layers[0], activations={"Linear": Int(8)})
+
+
 @pytest.mark.parametrize("rule", ["layers[0].vmem", "LIF.spikes", "vmem", "Linear.vmem"])
 def test_a_rule_for_states_that_reaches_nothing_is_an_error_that_lists_states(rule):
     with pytest.raises(ValueError, match=r"`states`: .* matches nothing") as error:

@@ -130,6 +130,46 @@ def test_a_rule_that_is_no_transform_is_an_error(argument, rule):
         transforms.plan(make(), **{argument: {name: rule}})
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"by_family": Int(8)}, "`by_family` must be a dictionary of transforms by a family; got"),
+        ({"states": ["LIF.vmem"]}, "`states` must be a dictionary .*; got list"),
+        ({"by_family": {eqx.nn.Linear: Int(8)}}, "`by_family`: a rule goes by a family; got"),
+        ({"where": {0: Int(8)}}, "`where`: a rule goes by a path, .*; got 0"),
+        ({"where": {eqx.nn.Linear: Int(8)}}, "`where`: a rule goes by a path, .*Linear"),
+        ({"activations": {0: Int(8)}}, "`activations`: a rule goes by a path, .* a class; got 0"),
+        ({"states": {("LIF", "vmem"): Int(8)}}, "`states`: a rule goes by .*'LIF.vmem'; got"),
+    ],
+)
+def test_what_is_no_dictionary_of_names_is_an_error(rules, message):
+    with pytest.raises(TypeError, match=message):
+        transforms.plan(make(), **rules)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda plan, model: transforms.apply(model, plan),
+        lambda plan, model: transforms.burn_in(model, model),
+        lambda plan, model: transforms.merge(plan, model),
+        lambda plan, model: transforms.merge(model, plan),
+        lambda plan, model: transforms.report(model, plan),
+        lambda plan, model: transforms.rules(model),
+    ],
+)
+def test_a_model_in_place_of_a_plan_is_an_error_that_asks_so(use):
+    model = make()
+    with pytest.raises(TypeError, match=r"`plan` must be .* holds f32.* is it the model\?"):
+        use(transforms.plan(model, {"weights": Int(8)}), model)
+
+
+@pytest.mark.parametrize("rule", [None, Int(8)])
+def test_a_rule_in_place_of_a_plan_is_an_error(rule):
+    with pytest.raises(TypeError, match=r"`plan` must be what `plan\(model, ...\)` gave; got"):
+        transforms.apply(rule, make())
+
+
 # ----- applying it
 
 

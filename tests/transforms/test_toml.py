@@ -268,3 +268,9 @@ def test_what_a_file_cannot_hold_is_an_error_that_names_the_rule(tmp_path, kind,
         transforms.dump(plan, tmp_path / "plan.toml")
     assert all(part in str(error.value) for part in (f"{name[kind]}: ", *parts))
     assert not (tmp_path / "plan.toml").exists()
+
+
+def test_rules_in_place_of_a_plan_are_an_error(tmp_path):
+    loaded = transforms.Rules({"weights": Int(8)}, {}, {}, {})
+    with pytest.raises(TypeError, match="`plan` is Rules; make a plan"):
+        transforms.dump(loaded, tmp_path / "plan.toml")
