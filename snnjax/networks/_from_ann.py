@@ -41,7 +41,8 @@ def from_ann(
     Args:
         model: an `eqx.nn.Sequential` or a `snnjax.Sequential`, nested if wanted, of
             `eqx.nn.Linear`, `eqx.nn.Conv`, `jax.nn.relu` and layers that are linear without a bias,
-            such as average pooling and flattening. `eqx.nn.Lambda` may be around functions.
+            such as average pooling and flattening. `eqx.nn.Lambda` may be around functions. Also an
+            `eqx.nn.MLP`.
         data: inputs to take the activations of, the sample axis first.
         percentile: of the activations above 0, in per cent.
         max_spikes: most spikes of a neuron in one step; None for no cap.
@@ -82,11 +83,17 @@ def from_ann(
 
 def _flat(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The layers of nested networks in order, with their paths."""
-    if not isinstance(model, eqx.nn.Sequential | Sequential):
+    prefix = f"{path}." if path else ""
+    if isinstance(model, eqx.nn.MLP):
+        for i, layer in enumerate(model.layers):
+            yield f"{prefix}layers[{i}]", layer
+            name = "activation" if i < model.depth else "final_activation"
+            yield f"{prefix}{name}", getattr(model, name)
+    elif isinstance(model, eqx.nn.Sequential | Sequential):
+        for i, layer in enumerate(model.layers):
+            yield from _flat(layer, f"{prefix}layers[{i}]")
+    else:
         yield path or "model", model
-        return
-    for i, layer in enumerate(model.layers):
-        yield from _flat(layer, f"{path}.layers[{i}]".removeprefix("."))
 
 
 def _is_relu(layer: Any) -> bool:

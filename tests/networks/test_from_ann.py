@@ -198,6 +198,22 @@ def test_networks_of_equinox_nested_ones_and_dropout_give_the_same():
         jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
+def test_a_perceptron_of_equinox_is_a_network_of_its_layers():
+    mlp = eqx.nn.MLP(6, 4, 12, 2, final_activation=relu, key=KEYS[0])
+    a, b, c = mlp.layers
+    wanted = from_ann(Sequential(a, relu, Sequential(b, relu), c, relu), VECTORS)
+    found = from_ann(Sequential(mlp), VECTORS)
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    y = from_ann(eqx.nn.MLP(6, "scalar", 12, 1, key=KEYS[0]), VECTORS).step(VECTORS[0])[0]
+    assert y.shape == ()
+    smooth = Sequential(eqx.nn.MLP(6, 4, 12, 2, jax.nn.softplus, key=KEYS[0]))
+    with pytest.raises(
+        ValueError, match=r"^`layers\[0\]\.activation`: softplus has no counterpart"
+    ):
+        from_ann(smooth, VECTORS)
+
+
 def test_integers_are_data_too():
     model = from_ann(Sequential(*dense()), np.ones((3, 6), int))
     assert model.layers[0].weight.dtype == jnp.float32
