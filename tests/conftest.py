@@ -1,5 +1,7 @@
 """What every test runs under."""
 
+import os
+
 import hypothesis
 import jax
 import pytest
@@ -10,6 +12,17 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The first example of a shape includes its compilation, so a deadline would measure the machine.
 hypothesis.settings.register_profile("snnjax", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("snnjax")
+
+
+def pytest_configure(config):
+    """Compile quickly where tests of minutes, which want fast programs, are not among the tests.
+
+    Compiling is most of what the others do. XLA's own passes, which decide what is computed and in
+    which order, are the same; only the machine code is less optimised.
+    """
+    if config.option.markexpr == "not slow":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
 
 
 @pytest.fixture

@@ -26,7 +26,16 @@ def test_a_slower_candidate_is_found_slower():
     assert found["triple"].ratio > found["same"].ratio
 
 
-@pytest.mark.parametrize("benchmark", every_benchmark(), ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        pytest.param(
+            module, marks=() if module.__name__.endswith("state_quant") else pytest.mark.slow
+        )
+        for module in every_benchmark()
+    ],
+    ids=lambda module: module.__name__,
+)
 def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
     with jax.numpy_dtype_promotion("standard"):  # which optax needs
         main(benchmark.run, arguments=["--quick", "--rounds", "2", "--results", str(tmp_path)])
