@@ -17,9 +17,12 @@ class Transform(eqx.Module):
 
     Attributes:
         families: the families of parameters that it makes sense for; none named means all.
+        of_models: whether it takes a whole model and is a plan by itself, as those for chips are
+            whose parameters share a scale, rather than an array.
     """
 
     families: ClassVar[tuple[str, ...]] = ()
+    of_models: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(

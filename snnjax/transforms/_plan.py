@@ -250,7 +250,9 @@ def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
 
 def check_plan(plan: PyTree) -> None:
     """Raise TypeError unless everything in `plan` is a rule, as in what the function gives."""
-    if _is_rule(plan):
+    if isinstance(plan, Transform) and plan.of_models:
+        return
+    if _is_rule(plan) and not getattr(plan, "of_models", False):
         raise TypeError(f"`plan` must be what `plan(model, ...)` gave; got {plan!r}")
     for path, leaf in leaves_with_path(plan, is_leaf=_is_rule):
         if not _is_rule(leaf):

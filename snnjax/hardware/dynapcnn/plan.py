@@ -1,6 +1,6 @@
 """Training that sees the integers of the chip."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -39,6 +39,10 @@ class Plan(Transform):
         percentile: see `discretize_core`.
         before: another plan, applied first; None for none.
     """
+
+    of_models: ClassVar = True
+
+    of_models: ClassVar[bool] = True
 
     chip: Chip = eqx.field(static=True)
     input_shape: Shape = eqx.field(static=True)

@@ -1,0 +1,82 @@
+"""Which layer is on which core of a chip, and how full its memories are."""
+
+from typing import TYPE_CHECKING
+
+from .._extras import extra
+from ..hardware import dynapcnn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_USED, _FREE, _IDLE = "#1b4f8f", "#dde4ee", "#f3f3f3"
+_COLUMNS = 3
+
+
+def core_map(spec: dynapcnn.Spec) -> "Figure":
+    """A panel for each core of a DYNAP-CNN or Speck: its layer, its memories, where spikes go.
+
+    A bar is as long as the share of a memory that is taken; beside it, the words of memory.
+
+    Args:
+        spec: a network on its cores, as `map_network` gives it.
+
+    Returns:
+        A matplotlib figure. `figure.savefig("cores.png")` writes it.
+
+    Raises:
+        ImportError: if matplotlib is missing, naming the extra that brings it.
+    """
+    with extra("viz"):
+        from matplotlib.figure import Figure
+    uses = dynapcnn.usage(spec)
+    rows = -(-len(uses) // _COLUMNS)
+    figure = Figure(figsize=(4.0 * _COLUMNS, 1.75 * rows + 0.4), layout="constrained", dpi=120)
+    figure.suptitle(spec.chip.name, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    layers = {layer.core: layer for layer in spec.layers}
+    for ax, use in zip(axes, uses, strict=False):
+        _draw(ax, use, layers.get(use.core), spec)
+    for ax in axes[len(uses) :]:
+        ax.set_axis_off()
+    return figure
+
+
+def _draw(
+    ax: "Axes", use: dynapcnn.CoreUse, layer: dynapcnn.Core | None, spec: dynapcnn.Spec
+) -> None:
+    kinds = use.has._fields
+    for row, (used, has) in enumerate(zip(use.used, use.has, strict=True)):
+        ax.barh(row, 1, 0.7, color=_IDLE if layer is None else _FREE)
+        ax.barh(row, used / has, 0.7, color=_USED)
+        if layer is not None:
+            dark = used / has > 0.4
+            ax.text(
+                min(used / has, 1) - 0.02 if dark else used / has + 0.02,
+                row,
+                f"{used:,} of {has:,}",
+                ha="right" if dark else "left",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+    ax.set_xlim(0, 1)
+    ax.set_yticks(range(len(kinds)), kinds, fontsize=8)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
+    color = "#999999" if layer is None else "black"
+    ax.set_title(f"core {use.core}: {_caption(layer, spec)}", loc="left", fontsize=9, color=color)
+
+
+def _caption(layer: dynapcnn.Core | None, spec: dynapcnn.Spec) -> str:
+    if layer is None:
+        return "idle"
+    name = layer.path or f"layer {spec.layers.index(layer)}"
+    channels, height, width = layer.output_shape
+    to = [
+        f"core {spec.layers[d.layer].core}" + (f" (pool {d.pool})" if d.pool > 1 else "")
+        for d in layer.destinations
+    ]
+    return f"{name}, {channels} of {height} by {width} → {', '.join(to) or 'out'}"
