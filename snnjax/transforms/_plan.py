@@ -252,7 +252,7 @@ def check_plan(plan: PyTree) -> None:
     """Raise TypeError unless everything in `plan` is a rule, as in what the function gives."""
     if isinstance(plan, Transform) and plan.of_models:
         return
-    if _is_rule(plan) and not getattr(plan, "of_models", False):
+    if _is_rule(plan):
         raise TypeError(f"`plan` must be what `plan(model, ...)` gave; got {plan!r}")
     for path, leaf in leaves_with_path(plan, is_leaf=_is_rule):
         if not _is_rule(leaf):

@@ -40,8 +40,6 @@ class Plan(Transform):
         before: another plan, applied first; None for none.
     """
 
-    of_models: ClassVar = True
-
     of_models: ClassVar[bool] = True
 
     chip: Chip = eqx.field(static=True)
