@@ -156,11 +156,13 @@ def test_swept_bits_beyond_the_tables_show():
 
 
 @pytest.mark.parametrize("uniform", [True, False])
-def test_memory_does_not_grow_with_the_levels(uniform):
+def test_memory_and_work_do_not_grow_with_the_levels(uniform):
     x = jax.ShapeDtypeStruct((131_072,), jnp.float32)
     compiled = jax.jit(StateQuant(8, uniform, threshold=1.0)).lower(x).compile()
     # A comparison with every level has 256 times the input even at one bit for each.
     assert compiled.memory_analysis().temp_size_in_bytes <= 4 * 131_072 * 4
+    # Where it is fused it needs no such array, but still more than 256 operations for each number.
+    assert compiled.cost_analysis()["flops"] <= 100 * 131_072
 
 
 @pytest.mark.parametrize("uniform", [True, False])
