@@ -66,9 +66,14 @@ def rules(case):
     if case["rounded"] is not None:
         parameters[case["leak"]] = of_leak[case["rounded"]]
     if case["weights"] is not None:
-        parameters["weights"] = DeterministicRounding(case["weights"])
+        parameters["weights"] = rounding(case["weights"])
     levels = case["activations"]
-    return parameters, {} if levels is None else {eqx.nn.Linear: DeterministicRounding(levels)}
+    return parameters, {} if levels is None else {eqx.nn.Linear: rounding(levels)}
+
+
+def rounding(levels):
+    """As an array, so that one compiled program serves every number of levels."""
+    return DeterministicRounding(jnp.asarray(levels))
 
 
 @eqx.filter_jit
