@@ -11,7 +11,7 @@ from jaxtyping import Array
 from ..._typing import PyTree
 from ...nn import Network
 from ._chips import SPECK_2F, Chip, get_chip
-from ._cores import assign
+from ._cores import assign, candidates
 from ._graph import Node, Tap, read
 from ._neurons import cap_of, level_of
 from ._sensor import Sensor
@@ -94,7 +94,8 @@ def pad_readout(spec: Spec) -> Spec:
         spec: a network, before or after `quantize`.
 
     Returns:
-        The spec with (classes - 1)*4 + 1 channels in its last layer, on the same cores.
+        The spec with (classes - 1)*4 + 1 channels in its last layer; on the same cores, or, if that
+        layer is now too large for its own, on others.
 
     Raises:
         ValueError: if it is spread already, or then breaks a limit of its chip, 15 classes among
@@ -113,6 +114,10 @@ def pad_readout(spec: Spec) -> Spec:
     padded = dataclasses.replace(
         spec, layers=(*spec.layers[:-1], spread_out), readout_stride=stride
     )
+    own = last.core
+    outgrown = own is not None and not spread_out.memory.fits(spec.chip.cores[own])
+    if outgrown and all(candidates(padded)):
+        padded = assign(padded)
     _require_known(padded)
     return padded
 

@@ -175,6 +175,19 @@ def test_more_classes_than_the_readout_has():
         dynapcnn.pad_readout(made(16))
 
 
+def test_a_readout_that_outgrows_its_core_gets_another():
+    model = Sequential(Flatten(), linear(512, 10), IAF(10))
+    spec = dynapcnn.map_network(model, input_shape=(32, 4, 4), cores=[0])
+    padded = dynapcnn.pad_readout(spec)
+    assert padded.layers[0].memory.kernel == 32 * 1024
+    assert padded.layers[0].core in (3, 4, 5, 6)
+    assert dynapcnn.check(padded) == ()
+    large = Sequential(Flatten(), linear(2048, 10), IAF(10))
+    spec = dynapcnn.map_network(large, input_shape=(128, 4, 4))
+    with pytest.raises(ValueError, match="it takes 131,072 words of kernel memory"):
+        dynapcnn.pad_readout(spec)
+
+
 def test_the_readout_of_the_dev_kit_needs_no_spreading():
     model = Sequential(Flatten(), linear(16, 5), IAF(5))
     spec = dynapcnn.map_network(model, "dynapcnn", input_shape=(1, 4, 4))
