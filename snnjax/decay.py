@@ -37,8 +37,9 @@ def tau_to_alpha(tau: ArrayLike, dt: float) -> FloatArray:
 
 @jax.jit
 def alpha_to_tau(alpha: ArrayLike, dt: float) -> FloatArray:
-    """tau = -dt/ln(alpha), in seconds."""
-    return -dt / jnp.log(jnp.asarray(alpha))
+    """tau = -dt/ln(alpha), in seconds; infinite where nothing decays."""
+    alpha = jnp.asarray(alpha)
+    return jnp.where(alpha == 1, jnp.inf, -dt / jnp.log(alpha))
 
 
 @jax.jit
@@ -76,7 +77,7 @@ def nearest_dash(dash: ArrayLike, max_dash: int = 15, min_dash: int = 1) -> Int[
             synaptic current is then gone before the membrane sees it, and the neuron is silent.
 
     Returns:
-        int32, within [min_dash, max_dash].
+        int32, within [min_dash, max_dash]; `min_dash` for NaN.
     """
-    nearest = jnp.ceil(jnp.asarray(dash, float) - _HALFWAY)
+    nearest = jnp.nan_to_num(jnp.ceil(jnp.asarray(dash, float) - _HALFWAY), nan=min_dash)
     return jnp.clip(nearest, min_dash, max_dash).astype(jnp.int32)

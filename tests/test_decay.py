@@ -120,6 +120,7 @@ def test_whole_bit_shifts_give_their_decay_factors_exactly():
         ("tau_to_dash", 1e-9, 0),
         ("tau_to_dash", np.inf, np.inf),
         ("alpha_to_tau", 0.0, 0),
+        ("alpha_to_tau", 1.0, np.inf),
         ("alpha_to_dash", 0.0, 0),
         ("alpha_to_dash", 1.0, np.inf),
         ("dash_to_alpha", 0.0, 0),
@@ -149,3 +150,7 @@ def test_short_time_constants_do_not_become_a_shift_that_clears_the_state(ratio)
 
 def test_infinite_time_constants_become_the_largest_shift():
     assert decay.nearest_dash(decay.tau_to_dash(np.inf, DT)) == 15
+
+
+def test_no_number_never_becomes_a_shift_that_clears_the_state():
+    assert decay.nearest_dash(np.nan) == 1

@@ -2,6 +2,7 @@
 
 from ..passthrough import (
     ceil_passthrough as ceil_passthrough,
+    clip_passthrough as clip_passthrough,
     floor_passthrough as floor_passthrough,
     round_passthrough as round_passthrough,
 )

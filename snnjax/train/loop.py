@@ -61,8 +61,11 @@ def make_epoch(
         `"loss"`. The same key and state give the same result.
 
     Raises:
-        ValueError: if `compiled` is neither of these.
+        ValueError: if `compiled` is neither of these, or `batch_size` is not above 0; and by the
+            function, if the data has fewer sequences than that or arrays of unequal length.
     """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be above 0; got {batch_size}")
     if compiled not in ("epoch", "step"):
         raise ValueError(f"`compiled` must be 'epoch' or 'step'; got {compiled!r}")
 
@@ -95,7 +98,10 @@ def _batches(
     state: TrainState, data: PyTree, key: Key, batch_size: int
 ) -> tuple[_Order, PRNGKeyArray]:
     """Which sequences are in which batch of this epoch, and a key for each batch."""
-    n = len(jax.tree.leaves(data)[0])
+    sizes = {len(leaf) for leaf in jax.tree.leaves(data)}
+    if len(sizes) != 1:
+        raise ValueError(f"`data` must be arrays of one length; got {sorted(sizes)}")
+    (n,) = sizes
     batches = n // batch_size
     if batches == 0:
         raise ValueError(f"`batch_size` is {batch_size}, but there are {n} sequences")

@@ -18,13 +18,18 @@ class Settings:
         """The settings of a run folder.
 
         Raises:
-            ValueError: if a setting is not one of this recipe's.
+            ValueError: if a setting is not one of this recipe's, or is not of its type.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(settings.keys() - known)
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(unknown)}; there are {sorted(known)}")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        for field in dataclasses.fields(cls):
+            value = values.get(field.name, field.default)
+            kinds = (float, int) if isinstance(field.default, float) else type(field.default)
+            if field.default is not None and not isinstance(value, kinds):
+                raise ValueError(f"`{field.name}` must be like {field.default!r}; got {value!r}")
         return cls(**values)
 
     def _require_above_zero(self, *names: str) -> None:

@@ -68,7 +68,7 @@ def _effect(path: str, family: str, rule: Transform, x: np.ndarray, y: np.ndarra
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     noise, signal = ((wide_x - wide_y) ** 2).sum(), (wide_x**2).sum()
     with np.errstate(divide="ignore"):
-        sqnr = 10 * np.log10(signal / noise) if noise > 0 else np.inf
+        sqnr = np.inf if noise == 0 else 10 * np.log10(signal / noise)
     scale_of = getattr(rule, "scale_of", None)
     if scale_of is None:
         return Effect(path, family, repr(rule), len(np.unique(y)), None, float(sqnr), None, x, y)

@@ -82,5 +82,10 @@ def test_every_epoch_sees_each_sequence_at_most_once():
 
 
 def test_a_batch_larger_than_the_data_is_an_error():
+    with pytest.raises(ValueError, match="`batch_size` must be above 0; got 0"):
+        make_epoch(None, None, 0)
     with pytest.raises(ValueError, match="`batch_size` is 64, but there are 37 sequences"):
         make_epoch(loss, OPTIMIZER, 64)(start(), data(), jax.random.key(0))
+    x, y = data()
+    with pytest.raises(ValueError, match=r"`data` must be arrays of one length; got \[36, 37\]"):
+        make_epoch(loss, OPTIMIZER, 8)(start(), (x, y[:-1]), jax.random.key(0))

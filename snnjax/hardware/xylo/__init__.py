@@ -2,14 +2,20 @@
 
 from .check import Violation as Violation, check as check, require as require
 from .emulate import Emulation as Emulation, emulate as emulate
-from .export import load as load, save as save, to_rockpool as to_rockpool
+from .export import (
+    from_json as from_json,
+    load as load,
+    save as save,
+    to_json as to_json,
+    to_rockpool as to_rockpool,
+)
 from .fidelity import (
     Fidelity as Fidelity,
     LayerFidelity as LayerFidelity,
     fidelity as fidelity,
 )
 from .map import MappingWarning as MappingWarning, latency as latency, map_network as map_network
-from .quantize import quantize as quantize
+from .quantize import QuantizationWarning as QuantizationWarning, quantize as quantize
 from .report import DecayChange as DecayChange, decay_report as decay_report
 from .simulate import SimState as SimState, Trace as Trace, simulate as simulate
 from .spec import (

@@ -35,6 +35,7 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
         The violations: sizes first, then connections, then values. Entries of one array that break
         the same limit make one violation, which names the first of them and counts the others.
     """
+    require_spec(spec)
     chip = spec.chip if chip is None else get_chip(chip)
     return (*_sizes(spec, chip), *_connections(spec, chip), *_values(spec, chip))
 
@@ -44,11 +45,21 @@ def require(spec: Spec, chip: Chip | str | None = None) -> None:
     refuse(check(spec, chip))
 
 
+def require_spec(spec: Spec) -> None:
+    """Raise TypeError if something else than a Spec is given, such as the model."""
+    if not isinstance(spec, Spec):
+        raise TypeError(
+            f"`spec` must be a Spec; got {type(spec).__name__}: `map_network` makes one of a "
+            "network, and `quantize` its integers"
+        )
+
+
 def require_integers(spec: Spec) -> None:
     """Raise ValueError unless a network is quantised and its values, not its size, fit its chip.
 
     Arrays whose values are not known, under `jax.jit`, are passed over.
     """
+    require_spec(spec)
     if not spec.quantized:
         raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
     refuse(_values(spec, spec.chip))

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from ..._typing import FloatArray
@@ -13,6 +15,7 @@ from ...nn import Chain
 from . import _through
 from ._arithmetic import share
 from ._populations import Population, populations
+from ._raster import require_counts, require_shape
 from ._through import Parameters, Rules, States, before
 from .map import map_network, spans
 from .quantize import Method, rounded, scales
@@ -32,7 +35,7 @@ class Emulation(NamedTuple):
 
 def emulate(
     model: Chain, chip: Chip | str = XYLO_AUDIO_3, method: Method = "channel"
-) -> Callable[[Float[Array, "batch time inputs"]], Emulation]:
+) -> Callable[[ArrayLike], Emulation]:
     """Run a network as its chip will, with gradients to its parameters: train through the integers.
 
     Going forward, `emulate(model, chip, method)(raster)` is `simulate(quantize(map_network(model,
@@ -50,20 +53,26 @@ def emulate(
         method: how weights are scaled; see `quantize`.
 
     Returns:
-        A function of event counts, `(batch, time, inputs)`. The batch is an axis of it and not a
-        `jax.vmap` around it, so that the slow way of adding up is taken only where something may
-        saturate.
+        A function of numbers of events, `(batch, time, inputs)`, whole and at least 0. More than 15
+        in a step and channel count as 15, as on the chip. Under `jax.jit` its values are not looked
+        at; otherwise what is no such number is a ValueError, as is another shape. The batch is an
+        axis of it and not a `jax.vmap` around it, so that the slow way of adding up is taken only
+        where something may saturate.
 
     Raises:
-        ValueError: as `map_network` does.
+        ValueError: as `map_network` does, and if `method` is unknown.
     """
     chip = get_chip(chip)
     mapped = map_network(model, chip)
     scale = jax.tree.map(lax.stop_gradient, scales(mapped, method))
     layers = _layers(populations(model), rounded(mapped, *scale), *scale)
 
-    def run(raster: Float[Array, "batch time inputs"]) -> Emulation:
-        events = jnp.minimum(jnp.swapaxes(raster, 0, 1), chip.max_spikes_in)
+    def run(raster: ArrayLike) -> Emulation:
+        require_shape(raster, mapped, ndims=(3,))
+        if not isinstance(raster, jax.core.Tracer):
+            require_counts(np.asarray(raster))
+        counts = jnp.minimum(jnp.asarray(raster, jnp.float32), chip.max_spikes_in)
+        events = jnp.swapaxes(counts, 0, 1)
         traces: list[States] = []
         for layer in layers:
             counts = events if layer.source is None else before(traces[layer.source].spikes)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from ...nn import Chain, record
 from ._causes import why_silent
 from ._populations import Population, populations
+from .check import require_integers
 from .map import hops, latency, spans
 from .simulate import simulate
 from .spec import Spec
@@ -101,7 +102,7 @@ class Fidelity(NamedTuple):
             )
         return "\n".join(lines)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it but the rasters, as what `json.dumps` takes; an infinite SQNR is None."""
         content = self._asdict()
         content["layers"] = [
@@ -134,6 +135,7 @@ def fidelity(
             or `simulate` refuses it, or if there is not one label for each recording.
     """
     found = populations(model)
+    require_integers(spec)
     _require_the_same_neurons(found, spec)
     events = np.asarray(raster)
     if events.ndim != 3:

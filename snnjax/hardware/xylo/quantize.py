@@ -1,20 +1,27 @@
 """From real-valued parameters to the integers that the chip holds."""
 
 import dataclasses
+import warnings
 from typing import Literal, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..._typing import FloatArray
 from ...decay import nearest_dash
 from ...passthrough import round_passthrough, straight_through
+from .check import require_spec
 from .spec import Chip, Spec
 
 Method: TypeAlias = Literal["global", "channel"]
 Scale: TypeAlias = Float[Array, " neurons"]
+
+
+class QuantizationWarning(UserWarning):
+    """Neurons that lose to rounding what they had."""
 
 
 def quantize(spec: Spec, method: Method = "channel") -> Spec:
@@ -29,10 +36,12 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
       is finer: no neuron pays for another's outlier.
 
     Where a threshold, or a bias, would not fit 16 bits at that scale, the neuron gets the largest
-    scale at which it does. A readout with infinite thresholds gets the largest threshold there is,
-    which leaves its scale alone; since it is read as membrane potentials, which are to be compared
-    with each other, its neurons always share one scale. Dashes become the whole numbers whose
-    decays are nearest, at least 1, since a dash of 0 wipes a state out.
+    scale at which it does; a threshold is at least 1. A readout with infinite thresholds gets the
+    largest threshold there is, which leaves its scale alone; since it is read as membrane
+    potentials, which are to be compared with each other, its neurons always share one scale.
+
+    Dashes become the whole numbers whose decays are nearest, at least 1, since a dash of 0 wipes a
+    state out.
 
     Args:
         spec: what `map_network` gave.
@@ -42,13 +51,44 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
         The spec in int32.
 
     Raises:
+        TypeError: if `spec` is no Spec.
         ValueError: if `method` is unknown or the spec is quantised already.
+
+    Warns:
+        QuantizationWarning: if all weights of a neuron become 0, or its threshold would.
     """
-    if method not in ("global", "channel"):
-        raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
+    require_spec(spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
-    return _integers(spec, method)
+    integers = _integers(spec, method)
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(spec)):
+        _warn_of_losses(spec, integers, method)
+    return integers
+
+
+def _warn_of_losses(spec: Spec, integers: Spec, method: Method) -> None:
+    lost = [
+        f"all weights of {what} {n} become 0"
+        for what, names in (("hidden neuron", ("w_in", "w_rec")), ("readout neuron", ("w_out",)))
+        for n in np.flatnonzero(_fed(spec, names) & ~_fed(integers, names))
+    ]
+    for name, scale in zip(("threshold", "threshold_out"), scales(spec, method), strict=True):
+        vanished = np.asarray(_threshold(getattr(spec, name), scale, spec.chip)) < 0.5
+        lost += [f"`{name}[{n}]` becomes 1, and would be 0" for n in np.flatnonzero(vanished)]
+    if lost:
+        more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
+        warnings.warn(
+            f"{'; '.join(lost[:3])}{more}: weights and thresholds are too far apart for "
+            f"{spec.chip.weight_bits} and {spec.chip.state_bits} bits at one scale",
+            QuantizationWarning,
+            stacklevel=3,
+        )
+
+
+def _fed(spec: Spec, names: tuple[str, ...]) -> np.ndarray:
+    """Which neurons have weights that are not 0."""
+    arrays = [np.asarray(getattr(spec, name)) for name in names]
+    return np.any([(x.any(2) if x.ndim == 3 else x).any(0) for x in arrays], axis=0)
 
 
 @eqx.filter_jit
@@ -59,6 +99,8 @@ def _integers(spec: Spec, method: Method) -> Spec:
 
 def scales(spec: Spec, method: Method) -> tuple[Scale, Scale]:
     """What the parameters of each hidden and each output neuron are multiplied with."""
+    if method not in ("global", "channel"):
+        raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
     return _scale_hidden(spec, method), _scale_out(spec, method)
 
 
@@ -76,6 +118,9 @@ def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
             values, nearest_dash(values, spec.chip.max_dash).astype(values.dtype)
         )
 
+    def threshold(values: FloatArray, scale: Scale) -> FloatArray:
+        return jnp.maximum(round_passthrough(_threshold(values, scale, spec.chip)), 1)
+
     return dataclasses.replace(
         spec,
         w_in=round_passthrough(spec.w_in * hidden[:, None]),
@@ -83,8 +128,8 @@ def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
         w_out=round_passthrough(spec.w_out * out),
         bias=None if spec.bias is None else round_passthrough(spec.bias * hidden),
         bias_out=None if spec.bias_out is None else round_passthrough(spec.bias_out * out),
-        threshold=round_passthrough(_threshold(spec.threshold, hidden, spec.chip)),
-        threshold_out=round_passthrough(_threshold(spec.threshold_out, out, spec.chip)),
+        threshold=threshold(spec.threshold, hidden),
+        threshold_out=threshold(spec.threshold_out, out),
         dash_mem=dash(spec.dash_mem),
         dash_syn=dash(spec.dash_syn),
         dash_mem_out=dash(spec.dash_mem_out),

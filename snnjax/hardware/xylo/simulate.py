@@ -5,13 +5,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from . import _kernel
 from ._batch import vmap_as_batch
+from ._raster import as_events
 from .check import require_integers
 from .spec import Spec
 
@@ -87,52 +87,10 @@ def simulate(spec: Spec, raster: ArrayLike, state: SimState | None = None) -> Tr
             `state` does not fit. Under jit negative events raise when the program runs.
     """
     require_integers(spec)
-    events = _as_events(raster, spec)
+    events = as_events(raster, spec)
     if state is not None:
         _require_state(state, spec, events.shape[:-2])
     return _run(spec, events, state)
-
-
-def _as_events(raster: ArrayLike, spec: Spec) -> Int[Array, "*batch time inputs"]:
-    """The raster in int32, cut at what an input channel carries."""
-    shape = np.shape(raster)
-    if len(shape) not in (2, 3) or shape[-1] != spec.n_inputs:
-        raise ValueError(
-            f"`raster` must have the shape (time, {spec.n_inputs}) or (batch, time, "
-            f"{spec.n_inputs}), for the {spec.n_inputs} input channels of `spec`; got {shape}"
-        )
-    cap = spec.chip.max_spikes_in
-    if not isinstance(raster, jax.core.Tracer):
-        raster = np.asarray(raster)
-        _require_counts(raster)
-        # Cut by NumPy: JAX would wrap integers of 64 bits first.
-        return jnp.asarray(np.minimum(raster, cap), jnp.int32)
-    if raster.dtype == bool:
-        raster = raster.astype(jnp.int32)
-    if not jnp.issubdtype(raster.dtype, jnp.integer):
-        raise ValueError(
-            f"`raster` must be of integer type within jit and vmap; got {raster.dtype}"
-        )
-    raster = eqx.error_if(raster, raster < 0, "`raster` has negative numbers of events")
-    return jnp.minimum(raster, cap).astype(jnp.int32)
-
-
-def _require_counts(raster: np.ndarray) -> None:
-    if raster.dtype.kind not in "biuf":
-        raise ValueError(f"`raster` must hold numbers of events; got {raster.dtype}")
-    faults = {
-        "NaN": np.isnan(raster),
-        "infinite": np.isinf(raster),
-        "negative": raster < 0,
-        "not a whole number": raster != np.round(raster),
-    }
-    for fault, bad in faults.items():
-        if bad.any():
-            index = tuple(map(int, np.argwhere(bad)[0]))
-            raise ValueError(
-                "`raster` must hold numbers of events, whole and at least 0; "
-                f"`raster{list(index)}` is {raster[index]}, {fault}"
-            )
 
 
 def _require_state(state: SimState, spec: Spec, batch: tuple[int, ...]) -> None:

@@ -113,6 +113,28 @@ def test_gradients_are_finite_and_reach_every_parameter_that_is_trained(mean):
             assert np.asarray(leaf).any(), jax.tree_util.keystr(path)
 
 
+def test_what_is_no_raster_or_method_is_refused():
+    model = synnet()
+    run, x = xylo.emulate(model), raster(0.7, 8)
+    for bad, message in (
+        (x[0], r"must have the shape \(batch, time, 8\)"),
+        (-x, "negative"),
+        (x + 0.5, "not a whole number"),
+        (np.where(x > 0, np.nan, 0), "NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(bad)
+    np.testing.assert_array_equal(run(x.tolist()).spikes_out, run(x).spikes_out)
+    with pytest.raises(ValueError, match="`method` must be 'global' or 'channel'; got 'both'"):
+        xylo.emulate(model, method="both")
+
+
+@pytest.mark.parametrize("call", [xylo.check, xylo.quantize, lambda m: xylo.simulate(m, 0)])
+def test_the_model_in_place_of_its_spec_is_a_clear_error(call):
+    with pytest.raises(TypeError, match="`spec` must be a Spec; got SynNet"):
+        call(synnet())
+
+
 def test_frozen_parameters_get_no_gradient():
     model, x = synnet(), jnp.asarray(raster(0.7, 8), jnp.float32)
     _, grad = loss_of(lambda m, x: xylo.emulate(m)(x).spikes_out)(model, x)

@@ -126,7 +126,7 @@ def test_saturation_and_events_that_are_cut_are_counted(synnet, spec, raster, re
 
 
 def test_the_report_is_json(report):
-    content = json.loads(json.dumps(report.to_json()))
+    content = json.loads(json.dumps(report.to_dict()))
     assert content["accuracy"] == report.accuracy
     assert len(content["layers"][0]["error_over_time"]) == 40
     assert content["layers"][1]["path"] == "layers[3]"
