@@ -105,17 +105,7 @@ class _Xylo(Target):
         return trace, np.asarray(right(trace.spikes_out[:, late:], labels))
 
     def usage(self, spec: xylo.Spec) -> list[tuple[str, int, int | None]]:
-        chip, w_in, w_out = spec.chip, np.asarray(spec.w_in), np.asarray(spec.w_out)
-        recurrent = np.count_nonzero(np.asarray(spec.w_rec), axis=(0, 1)).max(initial=0)
-        return [
-            ("input channels", spec.n_inputs, chip.n_inputs),
-            ("hidden neurons", spec.n_hidden, chip.n_hidden),
-            ("hidden neurons with input weights", _used(w_in, 1), chip.max_input_neurons),
-            ("hidden neurons with output weights", _used(w_out, 0), chip.max_output_neurons),
-            ("output neurons", spec.n_outputs, chip.n_outputs),
-            ("synapses per neuron", spec.n_synapses, chip.n_synapses),
-            ("recurrent weights per synapse", int(recurrent), chip.max_recurrent_weights),
-        ]
+        return [(use.resource, use.used, use.has) for use in xylo.usage(spec)]
 
     def details(self, config: Any, trained: digits.Trained, spec: xylo.Spec) -> Details:
         changes = xylo.decay_report(trained.network, spec.chip)
@@ -198,8 +188,3 @@ TARGETS: Mapping[str, Target] = MappingProxyType({"xylo": _Xylo(), "dynapcnn": _
 def random_key(config: Any) -> Key:
     """What the random transforms of a plan draw from once training is over."""
     return jax.random.key(config.seed + 2)
-
-
-def _used(weights: np.ndarray, axis: int) -> int:
-    others = tuple(i for i in range(weights.ndim) if i != axis)
-    return int(weights.any(axis=others).sum())

@@ -16,7 +16,12 @@ from .fidelity import (
 )
 from .map import MappingWarning as MappingWarning, latency as latency, map_network as map_network
 from .quantize import QuantizationWarning as QuantizationWarning, quantize as quantize
-from .report import DecayChange as DecayChange, decay_report as decay_report
+from .report import (
+    DecayChange as DecayChange,
+    Usage as Usage,
+    decay_report as decay_report,
+    usage as usage,
+)
 from .simulate import SimState as SimState, Trace as Trace, simulate as simulate
 from .spec import (
     CHIPS as CHIPS,

@@ -1,4 +1,4 @@
-"""What becomes of a network's decays on a chip that decays by bit shifts."""
+"""What a network takes of a chip, and what becomes of its decays there."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,43 @@ import numpy as np
 from ...decay import dash_to_tau, nearest_dash
 from ...nn import Chain
 from ._populations import populations
-from .spec import XYLO_AUDIO_3, Chip, get_chip
+from .check import require_spec
+from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
+
+
+class Usage(NamedTuple):
+    """How much of a resource of the chip a network takes.
+
+    Attributes:
+        resource: what it is.
+        used: how much of it the network takes.
+        has: how much of it the chip has; None for no limit.
+    """
+
+    resource: str
+    used: int
+    has: int | None
+
+
+def usage(spec: Spec) -> tuple[Usage, ...]:
+    """How full a network makes its chip.
+
+    Args:
+        spec: a network, quantised or only mapped.
+    """
+    require_spec(spec)
+    chip = spec.chip
+    fed, read = np.asarray(spec.w_in).any((0, 2)), np.asarray(spec.w_out).any(1)
+    recurrent = np.count_nonzero(np.asarray(spec.w_rec), axis=(0, 1)).max(initial=0)
+    return (
+        Usage("input channels", spec.n_inputs, chip.n_inputs),
+        Usage("hidden neurons", spec.n_hidden, chip.n_hidden),
+        Usage("hidden neurons with input weights", int(fed.sum()), chip.max_input_neurons),
+        Usage("hidden neurons with output weights", int(read.sum()), chip.max_output_neurons),
+        Usage("output neurons", spec.n_outputs, chip.n_outputs),
+        Usage("synapses per neuron", spec.n_synapses, chip.n_synapses),
+        Usage("recurrent weights per synapse", int(recurrent), chip.max_recurrent_weights),
+    )
 
 
 class DecayChange(NamedTuple):

@@ -262,3 +262,17 @@ def test_mapping_is_differentiable_and_works_under_jit():
     grads = grad(model)
     np.testing.assert_allclose(grads.layers[0].weight, 2 * model.layers[0].weight, rtol=1e-6)
     assert np.isfinite(grads.layers[1].leak.tau_syn).all()
+
+
+def test_usage_counts_what_a_network_takes_of_the_chip():
+    model = SynNet(4, 8, (12, 10), (2, 2), key=jax.random.key(0))
+    used = {use.resource: (use.used, use.has) for use in xylo.usage(xylo.map_network(model))}
+    assert used == {
+        "input channels": (8, 16),
+        "hidden neurons": (22, 992),
+        "hidden neurons with input weights": (12, 128),
+        "hidden neurons with output weights": (10, 128),
+        "output neurons": (4, 32),
+        "synapses per neuron": (1, 2),
+        "recurrent weights per synapse": (120, 31_744),
+    }
