@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._typing import FloatArray, PyTree
-from ..neurons import dsr
+from ..neurons import dsr_fold
 from ..nn import DSR, DSRLIF, IAF, Flatten, Leaky, Sequential, TimeStepDropout
 
 _PRODUCT = eqx.nn.Linear | eqx.nn.Conv
@@ -40,8 +40,9 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
 
     Raises:
         TypeError: if `model` is no Sequential.
-        ValueError: if a layer is something else, outputs are transformed, or a `DSRLIF` does not
-            directly follow a product; the message names the layer.
+        ValueError: if a layer is something else, outputs are transformed, a `DSRLIF` does not
+            directly follow a product, or there is none between two layers of DSR neurons; the
+            message names the layer.
     """
     if not isinstance(model, Sequential):
         raise TypeError(f"`model` must be a snnjax.Sequential; got {type(model).__name__}")
@@ -68,7 +69,12 @@ def _fold(
         elif isinstance(layer, _PRODUCT):
             layer, height = _with_height(layer, height), None
         elif isinstance(layer, DSR):
-            folded = dsr.fold(layer.threshold, layer.settings)
+            if height is not None:
+                raise ValueError(
+                    f"`{at}`: DSR neurons need a Linear or a Conv between them and those before "
+                    "them, which takes the height of their spikes"
+                )
+            folded = dsr_fold.fold(layer.threshold, layer.settings)
             height = folded.amplitude
             if layers and isinstance(layers[-1], _PRODUCT):
                 folded = folded.in_thresholds() if folded.threshold.ndim else folded
@@ -88,7 +94,7 @@ def _fold(
     )
 
 
-def _neurons(layer: DSR, folded: dsr.Folded) -> tuple[IAF | Leaky, PyTree]:
+def _neurons(layer: DSR, folded: dsr_fold.Folded) -> tuple[IAF | Leaky, PyTree]:
     shape, threshold = layer.shape, folded.threshold
     neurons: IAF | Leaky
     if isinstance(layer, DSRLIF):
@@ -106,11 +112,11 @@ def _with_height(layer: Any, height: FloatArray | None) -> Any:
     if height.ndim == 1 and isinstance(layer, eqx.nn.Linear):
         # What was flattened has its channels first, each with all of its pixels.
         height = jnp.repeat(height, layer.weight.shape[1] // len(height))
-    weight = dsr.scale_inputs(layer.weight, height, getattr(layer, "groups", 1))
+    weight = dsr_fold.scale_inputs(layer.weight, height, getattr(layer, "groups", 1))
     return eqx.tree_at(lambda product: product.weight, layer, weight)
 
 
-def _with_gain(layer: Any, folded: dsr.Folded) -> Any:
+def _with_gain(layer: Any, folded: dsr_fold.Folded) -> Any:
     """A product with the input gain of the neurons that follow, and with their bias."""
     gain = jnp.asarray(folded.gain)
     weight = layer.weight * _along(gain, layer.weight.ndim)

@@ -4,6 +4,7 @@ from . import (
     alif as alif,
     cubalif as cubalif,
     dsr as dsr,
+    dsr_fold as dsr_fold,
     iaf as iaf,
     leaky as leaky,
     li as li,

@@ -86,38 +86,6 @@ OFFICIAL_LIF = DSRLIF(tau=1.0, lower_bound=5e-4, bound="project")
 """The authors' LIF of CIFAR-10; theta starts at 0.3."""
 
 
-class Folded(NamedTuple):
-    """An ordinary neuron with the same spikes, each counting 1; `fold` makes it.
-
-    vmem <- alpha_mem*vmem + gain*x + bias; a spike where vmem >= threshold; vmem -= threshold.
-    That is `neurons.leaky` without reset delay and with `max_spikes=1`, or `neurons.iaf`.
-
-    Attributes:
-        alpha_mem: decay of the membrane per step.
-        gain: belongs into the weights and biases before the neuron.
-        bias: what is added to vmem at every step, of the shape of theta; 0 for an IF.
-        threshold: theta, at least its lower bound.
-        vmem: the state to start from, of the shape of theta.
-        amplitude: belongs into the weights after the neuron; see `scale_inputs`.
-    """
-
-    alpha_mem: float
-    gain: float | FloatArray
-    bias: FloatArray
-    threshold: FloatArray
-    vmem: FloatArray
-    amplitude: FloatArray
-
-    def in_thresholds(self) -> "Folded":
-        """The same neuron with its potentials in units of theta, so that its threshold is 1."""
-        return self._replace(
-            gain=self.gain / self.threshold,
-            bias=self.bias / self.threshold,
-            threshold=jnp.ones_like(self.threshold),
-            vmem=self.vmem / self.threshold,
-        )
-
-
 def dsr_if(x: FloatArray, theta: FloatArray, settings: DSRIF = DSRIF()) -> FloatArray:  # noqa: B008
     """An IF neuron over a whole sequence, from rest.
 
@@ -177,51 +145,10 @@ def run(
     """
     _check(x, theta, settings)
     start = jnp.zeros_like(x, shape=x.shape[1:]) if vmem is None else vmem
-    return _represent(_rule(settings), x, _bounded(theta, x, settings), start)
+    return _represent(rule_of(settings), x, _bounded(theta, x, settings), start)
 
 
-def fold(theta: FloatArray, settings: DSRIF | DSRLIF) -> Folded:
-    """The ordinary neuron that fires when a DSR neuron does.
-
-    vmem is shifted up by (1 - ratio)*theta, so that theta is the threshold; a leak pulls that shift
-    down, and the bias holds it up.
-
-    Args:
-        theta: as trained, one number or one per channel.
-        settings: those it was trained with.
-
-    Returns:
-        Its parameters, of the shape of `theta`.
-    """
-    rule = _rule(settings)
-    threshold = jnp.maximum(theta, settings.lower_bound)
-    shift = (1 - settings.ratio) * threshold
-    return Folded(
-        alpha_mem=rule.decay,
-        gain=rule.input_gain,
-        bias=rule.input_gain * shift if rule.decay < 1 else jnp.zeros_like(shift),
-        threshold=threshold,
-        vmem=shift,
-        amplitude=threshold / rule.dt,
-    )
-
-
-def scale_inputs(weight: FloatArray, amplitude: FloatArray, groups: int = 1) -> FloatArray:
-    """The weights of a linear or convolutional layer that takes unit spikes for those of a height.
-
-    Args:
-        weight: `(outputs, inputs/groups, ...)`, as in equinox.
-        amplitude: height of the spikes, one number or one per input.
-        groups: of a convolution: each of as many parts of the outputs has its own of the inputs.
-    """
-    if amplitude.ndim == 1:
-        each = amplitude.reshape(groups, weight.shape[1])
-        amplitude = jnp.repeat(each, len(weight) // groups, axis=0)
-        amplitude = amplitude.reshape(amplitude.shape + (1,) * (weight.ndim - 2))
-    return weight * amplitude
-
-
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
     """What an IF and a LIF are to the code that they share."""
 
     ratio: float
@@ -233,17 +160,18 @@ class _Rule(NamedTuple):
     tau: float | None = None
 
 
-def _rule(settings: DSRIF | DSRLIF) -> _Rule:
+def rule_of(settings: DSRIF | DSRLIF) -> Rule:
+    """The numbers that a neuron with these settings goes by."""
     if isinstance(settings, DSRIF):
-        return _Rule(settings.ratio, settings.scale)
+        return Rule(settings.ratio, settings.scale)
     decay = math.exp(-settings.dt / settings.tau)
     gain = (1 - decay) / settings.dt if settings.exact_gain else 1 / settings.tau
-    return _Rule(settings.ratio, settings.scale, decay, 1 - decay, settings.dt, gain, settings.tau)
+    return Rule(settings.ratio, settings.scale, decay, 1 - decay, settings.dt, gain, settings.tau)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _represent(
-    rule: _Rule, x: FloatArray, theta: FloatArray, start: FloatArray
+    rule: Rule, x: FloatArray, theta: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     def step(vmem: FloatArray, x_t: FloatArray) -> tuple[FloatArray, FloatArray]:
         vmem = rule.decay * vmem + rule.input_gain * x_t
@@ -255,13 +183,13 @@ def _represent(
 
 
 def _represent_fwd(
-    rule: _Rule, x: FloatArray, theta: FloatArray, start: FloatArray
+    rule: Rule, x: FloatArray, theta: FloatArray, start: FloatArray
 ) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
     return _represent(rule, x, theta, start), (_mean_over_time(rule, x), theta)
 
 
 def _represent_bwd(
-    rule: _Rule, kept: tuple[FloatArray, FloatArray], gradients: tuple[FloatArray, FloatArray]
+    rule: Rule, kept: tuple[FloatArray, FloatArray], gradients: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     (r, theta), (g, _) = kept, gradients
     mean = _mean_over_time(rule, g)
@@ -277,7 +205,7 @@ def _represent_bwd(
 _represent.defvjp(_represent_fwd, _represent_bwd)
 
 
-def _mean_over_time(rule: _Rule, x: FloatArray) -> FloatArray:
+def _mean_over_time(rule: Rule, x: FloatArray) -> FloatArray:
     """The mean, weighted for a LIF, of the dtype of `x` but summed in at least float32."""
     steps = len(x)
     weights = np.ones(steps)

@@ -1,7 +1,5 @@
 """Layers trained by differentiation on spike representation (DSR), not through time."""
 
-import abc
-import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, Self
 
@@ -43,10 +41,6 @@ class DSR(Neuron):
     threshold: FloatArray = param(family="thresholds")
 
     hookable: ClassVar = ()
-
-    @abc.abstractmethod
-    def _constants(self) -> tuple[float, float, float]:
-        """Decay of vmem per step, factor of the input, what the output is to be multiplied by."""
 
     def _settle(
         self,
@@ -91,13 +85,13 @@ class DSR(Neuron):
         return y, DSRState(vmem), {"vmem": self._over_time(x, y, before), "spikes": y, "output": y}
 
     def _over_time(self, x: FloatArray, y: FloatArray, before: DSRState) -> FloatArray:
-        decay, gain, height = self._constants()
+        rule = dsr.rule_of(self.settings)
 
         def step(
             vmem: FloatArray, now: tuple[FloatArray, FloatArray]
         ) -> tuple[FloatArray, FloatArray]:
             x_t, y_t = now
-            vmem = decay * vmem + gain * x_t - height * y_t
+            vmem = rule.decay * vmem + rule.input_gain * x_t - rule.dt * y_t
             return vmem, vmem
 
         return jax.lax.stop_gradient(jax.lax.scan(step, before.vmem, (x, y))[1])
@@ -159,9 +153,6 @@ class DSRIF(DSR):
         """
         return cls(shape, threshold=threshold, **dsr.OFFICIAL_IF_IMAGENET._asdict())
 
-    def _constants(self) -> tuple[float, float, float]:
-        return 1.0, 1.0, 1.0
-
 
 class DSRLIF(DSR):
     r"""Leaky integrate-and-fire neurons trained by differentiation on spike representation.
@@ -218,8 +209,3 @@ class DSRLIF(DSR):
     def official(cls, shape: int | Sequence[int]) -> Self:
         """As the authors trained on CIFAR-10."""
         return cls(shape, threshold=0.3, **dsr.OFFICIAL_LIF._asdict())
-
-    def _constants(self) -> tuple[float, float, float]:
-        assert isinstance(self.settings, dsr.DSRLIF)
-        decay = math.exp(-self.settings.dt / self.settings.tau)
-        return decay, 1 - decay, self.settings.dt

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import dsr, leaky
+from snnjax.neurons import dsr, dsr_fold, leaky
 from snnjax.surrogate import PiecewiseLinear
 
 SHAPES = {"dense": (12, 5), "image": (9, 3, 4, 2)}
@@ -162,7 +162,7 @@ def test_a_folded_neuron_has_the_same_spikes_of_height_one(name, per_channel):
     settings, shape = SETTINGS[name], (60, 40)
     x, theta, _ = (jnp.float32(v) for v in draw(shape, settings, per_channel))
     y = run(x, theta, settings)
-    folded = dsr.fold(theta, settings)
+    folded = dsr_fold.fold(theta, settings)
     params = leaky.LeakyParams(jnp.float32(folded.alpha_mem), folded.threshold)
     kernel = functools.partial(
         leaky.step, params, surrogate=PiecewiseLinear(), max_spikes=1, reset_delay=False
@@ -173,13 +173,13 @@ def test_a_folded_neuron_has_the_same_spikes_of_height_one(name, per_channel):
     np.testing.assert_array_equal(spikes > 0, y > 0)
     # The height goes into the weights after it, so the next layer gets the same input.
     weight = jnp.float32(np.random.default_rng(0).normal(size=(3, shape[1])))
-    following = dsr.scale_inputs(weight, folded.amplitude)
+    following = dsr_fold.scale_inputs(weight, folded.amplitude)
     np.testing.assert_allclose(spikes @ following.T, y @ weight.T, rtol=1e-4, atol=1e-4)
 
 
 def test_heights_go_into_the_input_channels_of_a_convolution():
     weight, heights = jnp.ones((4, 2, 3, 3)), jnp.array([2.0, 5.0])
-    scaled = dsr.scale_inputs(weight, heights)
+    scaled = dsr_fold.scale_inputs(weight, heights)
     assert scaled.shape == weight.shape
     assert (scaled[:, 0] == 2).all()
     assert (scaled[:, 1] == 5).all()
@@ -193,7 +193,7 @@ def test_the_authors_settings():
 
 def test_the_inputs_of_each_group_of_a_convolution_get_their_own_heights():
     heights = jnp.arange(1.0, 5)
-    scaled = dsr.scale_inputs(jnp.ones((6, 2, 3, 3)), heights, groups=2)
+    scaled = dsr_fold.scale_inputs(jnp.ones((6, 2, 3, 3)), heights, groups=2)
     np.testing.assert_array_equal(scaled[:, :, 0, 0], [[1, 2]] * 3 + [[3, 4]] * 3)
 
 
