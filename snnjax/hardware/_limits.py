@@ -30,3 +30,12 @@ def refuse(violations: Iterable[Violation]) -> None:
     errors = [v.message for v in violations if v.severity == "error"]
     if errors:
         raise ValueError("the chip cannot hold this network:\n  - " + "\n  - ".join(errors))
+
+
+def require_kind(spec: object, kind: type) -> None:
+    """Raise TypeError if `spec` is something else than a Spec of a family, such as the model."""
+    if not isinstance(spec, kind):
+        raise TypeError(
+            f"`spec` must be a {kind.__name__}; got {type(spec).__name__}: `map_network` makes one "
+            "of a network, and `quantize` its integers"
+        )

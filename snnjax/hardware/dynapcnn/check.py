@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._limits import Violation as Violation, refuse
+from .._limits import Violation as Violation, refuse, require_kind
 from ._chips import Chip, Memory, bounds, get_chip
 from .spec import Core, Spec
 
@@ -27,6 +27,7 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
         its memory, its values. Entries of one array that break the same limit make one violation,
         which names the first of them and counts the others.
     """
+    require_kind(spec, Spec)
     chip = spec.chip if chip is None else get_chip(chip)
     return (
         *_network(spec, chip),
@@ -46,6 +47,7 @@ def require_integers(spec: Spec) -> None:
 
     Arrays whose values are not known, under `jax.jit`, are passed over.
     """
+    require_kind(spec, Spec)
     if not spec.quantized:
         raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
     refuse(_values(spec, spec.chip))

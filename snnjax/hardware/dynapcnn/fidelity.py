@@ -1,6 +1,6 @@
 """How far synchronous steps are from the chip's events."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -64,6 +64,10 @@ class Fidelity(NamedTuple):
                 "event by event"
             )
         return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as what `json.dumps` takes."""
+        return {**self._asdict(), "layers": [layer._asdict() for layer in self.layers]}
 
 
 def fidelity(

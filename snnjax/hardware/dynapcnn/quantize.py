@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..._typing import FloatArray
+from .._limits import require_kind
 from ._discretize import Compat, Discretized, discretize_core
 from .spec import Core, Spec
 
@@ -43,6 +44,7 @@ def quantize(
 
     Raises:
         ValueError: if the spec is quantised already, or a setting is out of its range.
+        TypeError: if `spec` is no Spec.
 
     Warns:
         QuantizationWarning: for each core that loses more than that, or whose parameters had to be
@@ -70,6 +72,7 @@ def discretize_layers(
     spec: Spec, percentile: float | Sequence[float], compat: Compat
 ) -> tuple[Discretized, ...]:
     """What `quantize` makes of each layer."""
+    require_kind(spec, Spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
     n = len(spec.layers)

@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from .._limits import Violation as Violation, refuse
+from .._limits import Violation as Violation, refuse, require_kind
 from .spec import Chip, Spec, get_chip
 
 _COUNTS = {
@@ -47,11 +47,7 @@ def require(spec: Spec, chip: Chip | str | None = None) -> None:
 
 def require_spec(spec: Spec) -> None:
     """Raise TypeError if something else than a Spec is given, such as the model."""
-    if not isinstance(spec, Spec):
-        raise TypeError(
-            f"`spec` must be a Spec; got {type(spec).__name__}: `map_network` makes one of a "
-            "network, and `quantize` its integers"
-        )
+    require_kind(spec, Spec)
 
 
 def require_integers(spec: Spec) -> None:

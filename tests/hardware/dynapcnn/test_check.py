@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from snnjax.hardware.dynapcnn.check import check, require, require_integers
+from snnjax.hardware.dynapcnn.quantize import quantize
+from snnjax.hardware.dynapcnn.simulate import simulate
 from snnjax.hardware.dynapcnn.spec import (
     CHIPS,
     DYNAPCNN,
@@ -21,6 +23,7 @@ from snnjax.hardware.dynapcnn.spec import (
     Spec,
     get_chip,
 )
+from snnjax.nn import IAF
 
 ROOMY = dataclasses.replace(
     SPECK_2F, name="a roomy chip", cores=(Memory(2**30, 2**30, 2**20),) * 12
@@ -466,3 +469,10 @@ def test_what_is_not_known_is_passed_over(make_spec):
         return spec.layers[0].weight + 1
 
     assert run(spec).shape == spec.layers[0].weight.shape
+
+
+@pytest.mark.parametrize("call", [check, require, require_integers, simulate, quantize])
+def test_a_model_in_place_of_a_spec(call):
+    arguments = (np.zeros((1, 1, 4, 4)),) if call is simulate else ()
+    with pytest.raises(TypeError, match="`spec` must be a Spec; got IAF: `map_network` makes one"):
+        call(IAF(3), *arguments)

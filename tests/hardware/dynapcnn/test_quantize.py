@@ -97,6 +97,18 @@ def test_everything_fits_its_bits_with_one_scale(weight, bias, threshold, min_vm
     assert lost == ({"threshold": 1} if threshold * scale < 0.5 else {})
 
 
+def test_the_scale_of_a_core_is_the_smallest_of_its_parts():
+    weight, bias = jnp.full(SHAPE, 0.5), jnp.array([0.1, -2.0, 0.0])
+    one, low, vmem = jnp.float32(1.0), jnp.float32(-300.0), jnp.full((3, 2, 2), 1000.0)
+    found = [
+        dynapcnn.joint_scale(weight, None, one, None),
+        dynapcnn.joint_scale(weight, bias, one, None),
+        dynapcnn.joint_scale(weight, None, one, low),
+        dynapcnn.joint_scale(weight, None, one, None, vmem),
+    ]
+    np.testing.assert_allclose(found, [254, 64, 32768 / 300, 32.767], rtol=1e-6)
+
+
 def test_no_lower_bound_does_not_enter_the_scale():
     weight = normal()
     bounded, free = core(weight, min_vmem=-1.0), core(weight, min_vmem=None)
