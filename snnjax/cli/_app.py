@@ -13,7 +13,7 @@ from ..hardware import dynapcnn, xylo
 from ..train import save_checkpoint
 from ..train.loop import TrainState
 from ..train.run import Run
-from . import _plan, _report, _runs
+from . import _fidelity, _plan, _report, _runs
 from ._options import RunArgument, numbers, one_line_errors
 from ._targets import TARGETS
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(_plan.plan)
+app.command()(_fidelity.fidelity)
 _CHECKPOINT_EVERY = 20
 
 

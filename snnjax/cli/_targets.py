@@ -57,6 +57,10 @@ class Target(abc.ABC):
         """The trace of all held-out digits, and which of them are right."""
 
     @abc.abstractmethod
+    def fidelity(self, trained: digits.Trained, spec: Any, data: Any) -> Any:
+        """How far the integers are from what they came from, on the held-out digits."""
+
+    @abc.abstractmethod
     def usage(self, spec: Any) -> list[tuple[str, int, int | None]]:
         """Resource, how much of it a network takes and how much there is."""
 
@@ -104,6 +108,11 @@ class _Xylo(Target):
         trace = xylo.simulate(spec, events)
         return trace, np.asarray(right(trace.spikes_out[:, late:], labels))
 
+    def fidelity(
+        self, trained: digits.Trained, spec: xylo.Spec, data: digits.Data
+    ) -> xylo.Fidelity:
+        return xylo.fidelity(trained.network, spec, *data.test)
+
     def usage(self, spec: xylo.Spec) -> list[tuple[str, int, int | None]]:
         return [(use.resource, use.used, use.has) for use in xylo.usage(spec)]
 
@@ -149,6 +158,11 @@ class _Dynapcnn(Target):
         rasters, labels = images.load_data(config).test
         trace = dynapcnn.simulate(spec, rasters)
         return trace, np.asarray(right(spec.classes(trace.spikes_out), labels))
+
+    def fidelity(
+        self, trained: digits.Trained, spec: dynapcnn.Spec, data: images.Data
+    ) -> dynapcnn.Fidelity:
+        return dynapcnn.fidelity(spec, *data.test)
 
     def usage(self, spec: dynapcnn.Spec) -> list[tuple[str, int, int | None]]:
         return [

@@ -1,4 +1,5 @@
 """Pictures. They need matplotlib, which the extra `viz` brings."""
 
 from ._cores import core_map as core_map
+from ._fidelity import fidelity as fidelity
 from ._histograms import parameter_histograms as parameter_histograms

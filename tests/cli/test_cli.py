@@ -220,3 +220,16 @@ def test_help_of_train_names_every_option():
     )
     for option in ("--out", "--resume", "--epochs", "--seed", "--chip", "--hidden", "--method"):
         assert option in result.stdout
+
+
+def test_fidelity_compares_the_network_with_its_integers(run, tmp_path):
+    folder, output = run
+    report, figure = tmp_path / "report.json", tmp_path / "report.png"
+    result = call("fidelity", folder, "--out", report, "--figure", figure)
+    assert result.exit_code == 0, result.output
+    content = json.loads(report.read_text())
+    assert [layer["path"] for layer in content["layers"]] == ["layers[1]", "layers[4]", "layers[7]"]
+    assert f"{content['accuracy']:.2%}" in output
+    assert f"{content['accuracy_integers']:.2%}" in output
+    assert f"{content['layers'][0]['spikes']:,}" in result.output
+    assert figure.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,69 @@
+"""A network beside its integers: the spikes of both, and where over time they part."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .._extras import extra
+from ..hardware.xylo import Fidelity, LayerFidelity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BOTH, _NETWORK, _INTEGERS = "#9aa8ba", "#c8722b", "#1b4f8f"
+
+
+def fidelity(report: Fidelity) -> "Figure":
+    """The spikes of the first recording, and the error of all recordings over time, by layer.
+
+    On the left a dot for each neuron and step: grey where network and integers emit the same number
+    of spikes, orange where the network emits more, blue where the integers do. On the right the
+    mean difference of the number of spikes of a neuron at each step.
+
+    Args:
+        report: what `xylo.fidelity` gave.
+
+    Returns:
+        A matplotlib figure. `figure.savefig("fidelity.png")` writes it.
+
+    Raises:
+        ImportError: if matplotlib is missing, naming the extra that brings it.
+    """
+    with extra("viz"):
+        from matplotlib.figure import Figure
+    rows = len(report.layers)
+    figure = Figure(figsize=(9, 0.6 + 2.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False, sharex=True, width_ratios=(3, 2))
+    for (left, right), layer in zip(axes, report.layers, strict=True):
+        _draw_rasters(left, layer)
+        right.plot(layer.error_over_time, color=_INTEGERS, lw=1)
+        right.set_ylim(bottom=0)
+        right.set_title(f"error: {layer.count_error:.1%} of the counts", loc="left", fontsize=9)
+        for ax in (left, right):
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.tick_params(labelsize=8)
+    axes[0, 0].legend(
+        loc="upper right", bbox_to_anchor=(1, 1.35), ncols=3, fontsize=8, frameon=False
+    )
+    for ax in axes[-1]:
+        ax.set_xlabel("step", fontsize=9)
+    axes[rows // 2, 1].set_ylabel("spikes of a neuron", fontsize=9)
+    return figure
+
+
+def _draw_rasters(ax: "Axes", layer: LayerFidelity) -> None:
+    network, integers = (np.asarray(raster) for raster in layer.rasters)
+    kinds = (
+        ("the same", _BOTH, (network == integers) & (network > 0)),
+        ("more in the network", _NETWORK, network > integers),
+        ("more in integers", _INTEGERS, network < integers),
+    )
+    size = np.clip(120 / network.shape[1], 1, 8)
+    for label, color, which in kinds:
+        step, neuron = np.nonzero(which)
+        ax.scatter(step, neuron, s=size, color=color, lw=0, label=label)
+    ax.set_ylim(-0.5, network.shape[1] - 0.5)
+    ax.locator_params("y", integer=True)
+    ax.set_title(layer.path, loc="left", fontsize=9, fontweight="bold")
+    ax.set_ylabel("neuron", fontsize=9)
