@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import FloatArray
+from ..passthrough import straight_through
 from ._hook import Hook, unchanged
 
 Reset: TypeAlias = Literal["subtract", "zero", "none"]
@@ -63,9 +64,17 @@ def relax(value: FloatArray, rate: FloatArray, target: FloatArray) -> FloatArray
     return value + rate * (target - value)
 
 
+def later(x: FloatArray) -> FloatArray:
+    """Each step's value at the step after it, time first; 0 at the first."""
+    return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
+
+
 def bounded(vmem: FloatArray, min_vmem: FloatArray | None) -> FloatArray:
-    """`vmem`, at least `min_vmem`. No gradient passes where vmem is at the bound or below it."""
-    return vmem if min_vmem is None else jnp.where(vmem > min_vmem, vmem, min_vmem)
+    """`vmem`, at least `min_vmem`. No gradient passes where vmem is at the bound or below it.
+
+    NaN stays NaN.
+    """
+    return vmem if min_vmem is None else jnp.where(vmem <= min_vmem, min_vmem, vmem)
 
 
 def fire(
@@ -114,7 +123,7 @@ def after_reset(
             return vmem - spikes * threshold
         case "zero":
             # 1 where there are spikes, however many, with the gradient of their number.
-            fired = spikes + jax.lax.stop_gradient(jnp.minimum(spikes, 1) - spikes)
+            fired = straight_through(spikes, jnp.minimum(spikes, 1))
             kept = (1 - fired) * vmem
             return kept if v_reset is None else kept + fired * v_reset
         case "none":

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from .._typing import FloatArray
 from ..surrogate import Surrogate, whole_thresholds
 from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, bounded, fire
+from ._mechanics import Fire, Reset, Shape, bounded, fire, later
 
 
 class IAFParams(NamedTuple):
@@ -120,7 +120,7 @@ def _closed_form(
     received = start + jnp.cumsum(x, axis=0)
     reached = jnp.maximum(whole_thresholds(received, threshold), 0)
     total = jax.lax.cummax(reached, axis=0)
-    earlier = jnp.concatenate([jnp.zeros_like(total[:1]), total[:-1]])
+    earlier = later(total)
     return total - earlier, received - earlier * threshold
 
 
@@ -148,19 +148,14 @@ def _closed_form_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     taken = jnp.zeros_like(vmem) if own is None else threshold * own
     if threshold_dot is not None:
         taken = taken + spikes * threshold_dot
-    new = new - _later(taken)
-    vmem_dot = _linear_recurrence(_later(1 - threshold * slope), new)
+    new = new - later(taken)
+    vmem_dot = _linear_recurrence(later(1 - threshold * slope), new)
     spikes_dot = slope * vmem_dot if own is None else slope * vmem_dot + own
     return (spikes, vmem), (spikes_dot, vmem_dot)
 
 
 _Affine: TypeAlias = tuple[FloatArray, FloatArray]
 """What a step does to a tangent: times the first, plus the second."""
-
-
-def _later(x: FloatArray) -> FloatArray:
-    """Each step's value at the next step; 0 at the first."""
-    return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
 
 
 def _linear_recurrence(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -47,15 +47,18 @@ class Network(Layer):
 
         Raises:
             ValueError: if there are none, or if two have the same name.
-            TypeError: if one of them cannot be called.
+            TypeError: if one of them cannot be called or is a class, or if there is more than a
+                dictionary.
         """
+        if len(layers) > 1 and any(isinstance(entry, Mapping) for entry in layers):
+            raise TypeError("`layers` must be one dictionary of all layers, or layers without one")
         given = layers[0].items() if layers and isinstance(layers[0], Mapping) else layers
         pairs = [_named(entry) for entry in given]
         if not pairs:
             raise ValueError("`layers` is empty; give at least one layer")
         for i, (name, layer) in enumerate(pairs):
-            if not callable(layer):
-                raise TypeError(f"`layers[{i}]` must be a layer; got {type(layer).__name__}")
+            if not callable(layer) or isinstance(layer, type):
+                raise TypeError(f"`layers[{i}]` must be a layer; got {_instead(layer)}")
             if name is not None and name in [other for other, _ in pairs[:i]]:
                 raise ValueError(f"`layers[{i}]` must have a name of its own; got {name!r} again")
         self.names = tuple(name for name, _ in pairs)
@@ -64,6 +67,9 @@ class Network(Layer):
 
     def __getitem__(self, which: int | str) -> Block:
         return self.layers[self._index(which) if isinstance(which, str) else which]
+
+    def __len__(self) -> int:
+        return len(self.layers)
 
     def path(self, *names: str) -> str:
         """The path of a layer by its name, or by those of the networks around it and its own."""
@@ -127,3 +133,11 @@ def _named(entry: Any) -> tuple[str | None, Any]:
         case (str(name), layer):
             return name, layer
     return None, entry
+
+
+def _instead(given: Any) -> str:
+    """What was given in the place of a layer, with what may have been meant."""
+    if isinstance(given, type):
+        return f"the class {given.__name__}; make a layer of it: {given.__name__}(...)"
+    hint = "; give the layers in it one by one: Sequential(*layers)"
+    return type(given).__name__ + (hint if isinstance(given, list | tuple) else "")

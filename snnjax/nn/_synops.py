@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .._tree import modules_with_path
 from .._typing import FloatArray
+from ..neurons._mechanics import later
 from ._branches import Branches
 from ._layer import Layer, Records, as_float
 from ._lif import LIF
@@ -90,7 +91,7 @@ def _inputs(
         yield path, layer, x
     elif isinstance(layer, LIF | SpikingNeuron):
         if layer.w_rec is not None:
-            yield f"{prefix}w_rec", layer, _delayed(_recorded(records, f"{prefix}spikes"))
+            yield f"{prefix}w_rec", layer, later(_recorded(records, f"{prefix}spikes"))
     elif isinstance(layer, Network):
         paths = [f"{prefix}layers[{i}]" for i in range(len(layer.layers))]
         outputs = [_recorded(records, f"{inner}.output") for inner in paths]
@@ -116,10 +117,5 @@ def _input_of(network: Network, i: int, x: FloatArray, outputs: list[FloatArray]
         case Branches():
             return x
         case Recurrent():
-            return x + outputs[1] if i == 0 else _delayed(outputs[0])
+            return x + outputs[1] if i == 0 else later(outputs[0])
     return x if i == 0 else outputs[i - 1]
-
-
-def _delayed(x: FloatArray) -> FloatArray:
-    """What a step sees of the one before; nothing at first."""
-    return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])

@@ -5,11 +5,12 @@ broadcast against each other, and counts the same multiple spikes per step:
 
     spikes = min(floor(vmem / threshold), max_spikes)   where vmem >= threshold,  else 0
 
-The floor is exact: a neuron at n*threshold counts n, however the machine divides. The surrogates
-differ in the derivatives that stand in for those of the staircase. Both `vmem` and `threshold`
-receive a gradient. So does a slope or a width that is given as an array, `Atan(jnp.array(2.0))`,
-from the smooth function of which the surrogate is the derivative; given as a Python float, as the
-defaults are, it is fixed.
+A neuron whose threshold training has driven to 0 or below does not fire; one whose vmem is NaN
+gives NaN, so that it is seen. The floor is exact: a neuron at n*threshold counts n, however the
+machine divides. The surrogates differ in the derivatives that stand in for those of the staircase.
+Both `vmem` and `threshold` receive a gradient. So does a slope or a width that is given as an
+array, `Atan(jnp.array(2.0))`, from the smooth function of which the surrogate is the derivative;
+given as a Python float, as the defaults are, it is fixed.
 """
 
 from ._base import (

@@ -27,7 +27,13 @@ class Surrogate(eqx.Module):
 
     @abc.abstractmethod
     def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:
-        """d spikes/d vmem and d spikes/d threshold, each of the shape of `vmem`."""
+        """d spikes/d vmem and d spikes/d threshold, each of the shape of `vmem`.
+
+        Args:
+            vmem: membrane potentials.
+            threshold: what broadcasts against them, above 0.
+            max_spikes: most spikes of a neuron in one step; `math.inf` for no cap.
+        """
 
     def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         """The smooth stand-in for the number of spikes whose derivatives by our fields are passed.
@@ -37,7 +43,17 @@ class Surrogate(eqx.Module):
         return jnp.zeros_like(vmem)
 
     def __call__(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
-        """The number of spikes of each neuron, as floating-point numbers of the dtype of `vmem`."""
+        """The number of spikes of each neuron.
+
+        Args:
+            vmem: membrane potentials, floating-point.
+            threshold: what broadcasts against them, above 0. Where training has driven it to 0 or
+                below, a neuron does not fire.
+            max_spikes: most spikes of a neuron in one step; `math.inf` for no cap.
+
+        Returns:
+            Whole numbers from 0 to `max_spikes`, of the dtype of `vmem`; NaN where `vmem` is.
+        """
         return _fire(vmem, threshold, max_spikes, self)
 
 
@@ -46,17 +62,19 @@ def _fire(
     vmem: FloatArray, threshold: FloatArray, max_spikes: Cap, surrogate: Surrogate
 ) -> FloatArray:
     spikes = jnp.minimum(whole_thresholds(vmem, threshold), max_spikes)
-    return jnp.where(vmem >= threshold, spikes, 0).astype(vmem.dtype)
+    # Not where vmem >= threshold: a NaN is to be seen, not to be silent.
+    return jnp.where(vmem < threshold, 0, spikes).astype(vmem.dtype)
 
 
 def whole_thresholds(vmem: FloatArray, threshold: FloatArray) -> FloatArray:
-    """The largest whole n for which n*threshold <= vmem.
+    """The largest whole n for which n*threshold <= vmem; 0 where threshold is not above 0.
 
     The floor of vmem/threshold is not enough: compilers divide by a threshold that many neurons
     share by multiplying with its reciprocal, and 49 * (1/49) is less than 1 in float32.
     """
     nearest = jnp.round(vmem / threshold)
-    return nearest - (nearest * threshold > vmem).astype(nearest.dtype)
+    whole = nearest - (nearest * threshold > vmem).astype(nearest.dtype)
+    return jnp.where(threshold <= 0, 0, whole)
 
 
 @_fire.def_jvp

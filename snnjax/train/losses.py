@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._typing import FloatArray
+from ..passthrough import straight_through
 
 
 def count_cross_entropy(
@@ -49,7 +50,7 @@ def latency(spikes: Float[Array, "time *neurons"]) -> Float[Array, "*neurons"]:
     The gradient is that of this product, so that a neuron is told of every step before its first
     spike, in proportion to how much earlier it would be, and a silent one of all steps.
     """
-    fired = spikes + jax.lax.stop_gradient(jnp.minimum(spikes, 1) - spikes)
+    fired = straight_through(spikes, jnp.minimum(spikes, 1))
     return jnp.cumprod(1 - fired, axis=0).sum(0)
 
 

@@ -248,6 +248,15 @@ def test_a_dsrlif_needs_a_product_directly_before_it(between):
             fold_dsr(Sequential(*layers))
 
 
+@pytest.mark.parametrize("between", [(), (eqx.nn.Identity(), TimeStepDropout(0.0))])
+def test_dsr_neurons_need_a_product_between_them_and_those_before(between):
+    linear = eqx.nn.Linear(3, 4, key=KEYS[0])
+    inner = Sequential(*between, DSRIF(4, threshold=9.0))
+    path = rf"`layers\[2\]\.layers\[{len(between)}\]`"
+    with pytest.raises(ValueError, match=f"^{path}: DSR neurons need a Linear or a Conv between"):
+        fold_dsr(Sequential(linear, DSRIF(4), inner))
+
+
 def test_a_network_whose_outputs_are_transformed_is_an_error_that_names_it():
     inner = Sequential(eqx.nn.Linear(3, 4, key=KEYS[0]), DSRIF(4))
     plan = transforms.plan(inner, activations={"layers[0]": quant.Clip(-1.0, 1.0)})

@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from snnjax.neurons import iaf
 from snnjax.surrogate import PiecewiseLinear, whole_thresholds
 
 # In float32 the reciprocals of one in seven of these, times themselves, are less than 1.
@@ -28,3 +30,27 @@ def test_a_neuron_just_below_fires_once_less():
 def test_negative_potentials_are_counted_downward():
     counts = whole_thresholds(jnp.array([-0.5, -1.0, -1.5, 0.0]), jnp.ones(()))
     np.testing.assert_array_equal(counts, [-1, -1, -2, 0])
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0])
+@pytest.mark.parametrize("cap", [1, np.inf])
+def test_a_neuron_whose_threshold_is_not_above_0_does_not_fire(threshold, cap):
+    vmem = jnp.array([-3.0, -0.5, 0.0, 0.5, 7.0])
+    np.testing.assert_array_equal(PiecewiseLinear()(vmem, jnp.float32(threshold), cap), 0 * vmem)
+    _, spikes, after = iaf.closed_form(
+        jnp.float32(threshold), iaf.init(5), vmem[None], surrogate=PiecewiseLinear()
+    )
+    np.testing.assert_array_equal(spikes[0], 0 * vmem)
+    np.testing.assert_array_equal(after[0], vmem)
+
+
+def test_a_potential_that_is_nan_is_seen_in_the_spikes_and_behind_a_lower_bound():
+    vmem = jnp.array([jnp.nan, 2.0])
+    np.testing.assert_array_equal(PiecewiseLinear()(vmem, jnp.ones(()), 31), [np.nan, 2])
+    params = iaf.IAFParams(jnp.ones(()), min_vmem=-jnp.ones(()))
+    for reset in ("subtract", "zero", "none"):
+        state, spikes = iaf.step(
+            params, iaf.init(2), vmem, surrogate=PiecewiseLinear(), max_spikes=1, reset=reset
+        )
+        np.testing.assert_array_equal(spikes, [np.nan, 1])
+        assert np.isnan(state.vmem).tolist() == [True, False]
