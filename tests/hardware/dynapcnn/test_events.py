@@ -166,8 +166,3 @@ def test_other_bad_input(make_spec):
         to_events(spec, np.ones((3, 2, *spec.input_shape), int))
     with pytest.raises(ValueError, match="`steps` must be at least 2"):
         to_raster(events, spec.input_shape, 1000, 1)
-    state = dynapcnn.SimState((jnp.zeros((3, 10, 8), jnp.int32), jnp.zeros((4, 3, 1), jnp.int32)))
-    with pytest.raises(
-        ValueError, match=r"`state.vmem\[1\]` must be integers of the shape \(4, 3,"
-    ):
-        simulate_events(spec, events, bias_period=1000, state=state)

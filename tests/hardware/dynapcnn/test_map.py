@@ -40,7 +40,7 @@ def test_an_average_pool_becomes_a_factor_on_the_next_weights_only():
     assert [first.destinations, second.destinations] == [((1, 2),), ((2, 4),)]
 
 
-@pytest.mark.parametrize("size", [(3, 6), (6, 3), (2, 7), (4, 4)])
+@pytest.mark.parametrize("size", [(3, 6), (7, 2), (4, 4)])
 def test_a_linear_layer_on_a_map_that_is_not_square(size):
     """Its kernel is made square with zeros, as cores have them, and sees the same."""
     model = Sequential(Flatten(), linear(2 * size[0] * size[1], 3), IAF(3, threshold=0.3))
@@ -217,7 +217,7 @@ def placeable(fitting):
 def test_layers_are_placed_if_there_is_any_way():
     rng = np.random.default_rng(0)
     chip, placed, refused = dynapcnn.SPECK_2F, 0, 0
-    for _ in range(150):
+    for _ in range(80):
         layers = tuple(
             layer_of(rng, chip.cores[i]) for i in rng.integers(0, 9, rng.integers(5, 10))
         )
@@ -233,7 +233,7 @@ def test_layers_are_placed_if_there_is_any_way():
             with pytest.raises(ValueError, match="cannot be given different cores of Speck 2f"):
                 match(spec)
             refused += 1
-    assert min(placed, refused) > 20
+    assert min(placed, refused) > 10
 
 
 def test_a_network_that_cannot_be_placed_says_who_competes():
