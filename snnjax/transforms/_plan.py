@@ -140,6 +140,8 @@ def _transformed(path: str, transform: Transform | None, leaf: Any, key: Key | N
         return leaf
     if leaf is None:
         raise ValueError(f"`plan` has {transform} for `{path}`, which this model does not have")
+    if isinstance(key, int):
+        raise TypeError(f"`key` must be a key, jax.random.key({key}); got {key}")
     own = None if key is None else jax.random.fold_in(key, zlib.crc32(path.encode()))
     return _call(transform, leaf, own)
 

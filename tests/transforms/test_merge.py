@@ -236,6 +236,13 @@ def test_burn_in_without_a_key_is_a_clear_error_where_something_is_random():
         transforms.burn_in(plan, model)
 
 
+def test_a_seed_in_place_of_a_key_is_an_error():
+    model = make()
+    plan = transforms.plan(model, {"weights": StochasticRounding(8)})
+    with pytest.raises(TypeError, match=r"`key` must be a key, jax.random.key\(3\); got 3"):
+        transforms.burn_in(plan, model, key=3)
+
+
 def test_burn_in_works_under_jit_and_over_an_ensemble(key):
     keys = jax.random.split(key, 3)
     models = eqx.filter_vmap(make)(keys)
