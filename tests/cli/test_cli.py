@@ -76,6 +76,15 @@ def test_check_fails_where_a_limit_is_broken(run, tmp_path):
     assert "8 output neurons" in result.output
 
 
+def test_export_writes_the_integers_that_fit(run, tmp_path):
+    out = tmp_path / "mine.json"
+    assert call("export", run[0], out).exit_code == 0
+    assert eqx.tree_equal(xylo.load(out), xylo.load(run[0] / "xylo.json"))
+    result = call("export", run[0], out, "--readout")
+    assert result.exit_code == 2
+    assert "`--readout` is no option of the target xylo" in result.stderr
+
+
 def test_simulate_repeats_the_accuracy_of_training(run):
     folder, output = run
     result = call("simulate", folder)
