@@ -13,7 +13,7 @@ import pytest
 from snnjax import IAF, Sequential
 from snnjax.datasets import load_mnist
 from snnjax.nn import Flatten
-from snnjax.surrogate import Triangular
+from snnjax.surrogate import SuperSpike, Triangular
 from snnjax.train import init_state, make_epoch
 from snnjax.train.losses import count_cross_entropy
 
@@ -31,17 +31,19 @@ def images():
 
 def network(key):
     """Three layers of convolutions and integrate-and-fire neurons; of the last, one per digit."""
-    settings = {"min_vmem": -1.0, "surrogate": Triangular(), "frozen": ("threshold", "min_vmem")}
+    settings = {"min_vmem": -1.0, "frozen": ("threshold", "min_vmem")}
+    hidden = {"max_spikes": 1, "surrogate": Triangular(), **settings}
     keys = jax.random.split(key, 3)
     layers = Sequential(
         eqx.nn.Conv2d(1, 12, 5, stride=2, key=keys[0]),
-        IAF((12, 12, 12), max_spikes=1, **settings),
+        IAF((12, 12, 12), **hidden),
         eqx.nn.Conv2d(12, 32, 5, key=keys[1]),
         eqx.nn.AvgPool2d(2, 2),
-        IAF((32, 4, 4), max_spikes=1, **settings),
+        IAF((32, 4, 4), **hidden),
         eqx.nn.Conv2d(32, 10, 4, key=keys[2]),
         Flatten(),
-        IAF(10, **settings),
+        # A slope that is never 0: without, a digit whose neuron falls silent is lost for good.
+        IAF(10, surrogate=SuperSpike(periodic=True), **settings),
     )
     # Equinox draws weights for values of about 1 in every input; spikes are fewer.
     kernels = lambda net: [net.layers[i].weight for i in (0, 2)]  # noqa: E731
