@@ -135,7 +135,7 @@ def train(
                 "bits": bits,
                 "chip": chip,
                 "method": method,
-                "data": None if data is None else str(data),
+                "data": None if data is None else str(data.absolute()),
             }
             config = _runs.settings(target, {k: v for k, v in given.items() if v is not None})
             name = f"{_runs.target_of(target).folder}-%Y%m%d-%H%M%S"

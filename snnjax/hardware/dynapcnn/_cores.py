@@ -13,7 +13,7 @@ from .spec import Spec
 def assign(spec: Spec, cores: Sequence[int] | None = None) -> Spec:
     """Give each layer a core of its own that has the memory for it.
 
-    By a maximum matching of layers and cores (SciPy's Hopcroft-Karp), so that if there is any
+    By a maximum matching of layers and cores (Hopcroft-Karp of SciPy, which jax needs), so that if there is any
     way to place the network, it is found.
 
     Args:
