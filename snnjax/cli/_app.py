@@ -35,10 +35,10 @@ def _says(what: str, setting: str) -> str:
         default = {f.name: f.default for f in dataclasses.fields(target.settings)}.get(setting)
         if default is not None:
             found[name] = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    both = len(found) == len(TARGETS)
-    if both and len(set(found.values())) == 1:
-        return f"{what}  [default: {next(iter(found.values()))}]"
-    return f"{what}  [default: {', '.join(f'{value} ({name})' for name, value in found.items())}]"
+    defaults = [f"{value} ({name})" for name, value in found.items()]
+    if len(found) == len(TARGETS) and len(set(found.values())) == 1:
+        defaults = [str(next(iter(found.values())))]
+    return f"{what}  \\[default: {', '.join(defaults)}]"  # without the backslash it is markup
 
 
 @app.command()
@@ -47,7 +47,7 @@ def train(
         str, typer.Option(help=f"Family of chips to train for: {', '.join(TARGETS)}.")
     ] = "xylo",
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to make.  [default: runs/digits-DATE-TIME]")
+        Path | None, typer.Option(help="Run folder to make.  \\[default: runs/digits-DATE-TIME]")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run, with its own settings.")

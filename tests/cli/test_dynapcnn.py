@@ -177,3 +177,11 @@ def test_moved_images_keep_their_pixels():
     assert len(seen) == 9
     assert tuple(image.ravel().tolist()) in seen
     assert all(set(x) <= set(range(16)) for x in seen)
+
+
+def test_help_tells_the_defaults_of_each_target():
+    words = " ".join(call("train", "--help").output.replace("│", " ").split())
+    for default in ("70 (xylo), 40 (dynapcnn)", "[default: 32]", "[default: 0]", "[default: xylo]"):
+        assert default in words
+    assert "8,16 (dynapcnn)" in words
+    assert "[default: runs/digits-DATE-TIME]" in words

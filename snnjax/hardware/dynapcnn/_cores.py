@@ -13,8 +13,8 @@ from .spec import Spec
 def assign(spec: Spec, cores: Sequence[int] | None = None) -> Spec:
     """Give each layer a core of its own that has the memory for it.
 
-    By a maximum matching of layers and cores (Hopcroft-Karp of SciPy, which jax needs), so that if there is any
-    way to place the network, it is found.
+    By a maximum matching of layers and cores (Hopcroft-Karp of SciPy, which jax needs), so that if
+    there is any way to place the network, it is found.
 
     Args:
         spec: a network, each of whose layers fits on some core.
