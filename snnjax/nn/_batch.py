@@ -7,7 +7,7 @@ import jax
 from jax.typing import ArrayLike
 
 from .._typing import FloatArray, Key, PyTree
-from ._layer import Layer, as_float
+from ._layer import Layer, as_float, require_layer
 
 
 def run_batch(
@@ -38,8 +38,12 @@ def run_batch(
     Returns:
         The output, `(batch, time, ...)`, and the state after the last step: a batch axis first, but
         for running statistics, which have none.
+
+    Raises:
+        TypeError: if `model` is no `Layer`.
     """
-    x = as_float(x)
+    require_layer("model", model)
+    x = as_float(x, model)
     keys = None if key is None else jax.random.split(key, len(x))
     return jax.vmap(
         lambda x, state, key: model(x, state, key=key),

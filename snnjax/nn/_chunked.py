@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .._typing import FloatArray, Key, PyTree
-from ._layer import Layer, as_float, or_at_rest
+from ._layer import Layer, as_float, or_at_rest, require_layer
 from ._validate import count
 
 
@@ -41,9 +41,11 @@ def run_chunked(
 
     Raises:
         ValueError: if `chunk` is no whole number above 0.
+        TypeError: if `model` is no `Layer`.
     """
+    require_layer("model", model)
     count("chunk", chunk)
-    x = as_float(x)
+    x = as_float(x, model)
     pieces, rest = divmod(len(x), chunk)
     if pieces == 0:
         return model(x, state, key=key)

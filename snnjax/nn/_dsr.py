@@ -75,8 +75,7 @@ class DSR(Neuron):
         The gradient takes the sequence that is given for the whole: in pieces, it is another.
         """
         held = self._without_frozen()
-        before = self.initial_state() if state is None else state
-        x = check_input(x, self.size)
+        before, x = self._start(x, state), check_input(x, self.size)
         if len(x) == 0:
             return x, before, {"vmem": x, "spikes": x, "output": x} if record else {}
         y, vmem = dsr.run(x, held.threshold, self.settings, before.vmem)

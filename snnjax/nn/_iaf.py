@@ -82,7 +82,7 @@ class IAF(SpikingNeuron):
         if not self.parallel or len(x) == 0 or self.on_state is not None:
             return super().evolve(x, state, key=key, record=record)
         held = self._without_frozen()
-        before = self.initial_state() if state is None else state
+        before = self._start(x, state)
         after, spikes, vmem = iaf.closed_form(
             held.threshold, before, self._inputs(x, None), surrogate=held.surrogate
         )

@@ -1,14 +1,16 @@
 """What every layer with a state can do."""
 
 import abc
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._typing import FloatArray, Key, PyTree
+from ._validate import InputError
 
 Records: TypeAlias = dict[str, FloatArray]
 """States and outputs over time, by path."""
@@ -41,7 +43,7 @@ class Layer(eqx.Module):
         Returns:
             The output of the step, and the state after it.
         """
-        y, state, _ = self.evolve(as_float(x)[None], state, key=key, record=False)
+        y, state, _ = self.evolve(as_float(x, self)[None], state, key=key, record=False)
         return y[0], state
 
     @abc.abstractmethod
@@ -60,21 +62,43 @@ class Layer(eqx.Module):
         """A whole sequence.
 
         Args:
-            x: input, time first. Integers, such as event counts, become floating-point numbers.
+            x: input, time first. Integers, such as event counts, become floating-point numbers of
+                the dtype of the parameters.
             state: the state before the first step; None is the resting state.
             key: needed where something in the layer is random.
 
         Returns:
             The output, time first, and the state after the last step.
         """
-        y, state, _ = self.evolve(as_float(x), state, key=key, record=False)
+        y, state, _ = self.evolve(as_float(x, self), state, key=key, record=False)
         return y, state
 
 
-def as_float(x: ArrayLike) -> Float[Array, "..."]:
-    """`x` as a floating-point array; a dtype that is floating-point already is kept."""
+def as_float(x: ArrayLike, layer: Any) -> Float[Array, "..."]:
+    """`x` as a floating-point array: of its dtype if it is one already, else of the layer's.
+
+    Raises:
+        InputError: if it holds complex numbers.
+    """
     x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
+    if jnp.iscomplexobj(x):
+        raise InputError(f"`x` must hold real numbers; got {x.dtype}")
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float_dtype(layer, float))
+
+
+def float_dtype(layer: Any, default: Any) -> Any:
+    """The dtype of the first floating-point parameter within `layer`, if there is one."""
+    leaves = jax.tree.leaves(layer)
+    return next((leaf.dtype for leaf in leaves if eqx.is_inexact_array(leaf)), default)
+
+
+def require_layer(name: str, layer: Any) -> None:
+    """Raise TypeError unless `layer` is a `Layer`."""
+    if not isinstance(layer, Layer):
+        raise TypeError(
+            f"`{name}` must be a layer with a state or a network; got {type(layer).__name__}; "
+            "make it a network: Sequential(layer)"
+        )
 
 
 def or_at_rest(state: PyTree, rest: PyTree) -> PyTree:
@@ -101,5 +125,9 @@ def record(
         The output and the state, as `layer(x, state, key=key)` gives them, and a dictionary of
         arrays, time first, keyed by the layer's path and the name of the state:
         `records["layers[1].vmem"]`, `records["layers[1].output"]`.
+
+    Raises:
+        TypeError: if `layer` is no `Layer`, but one of equinox's for instance.
     """
-    return layer.evolve(as_float(x), state, key=key, record=True)
+    require_layer("layer", layer)
+    return layer.evolve(as_float(x, layer), state, key=key, record=True)

@@ -17,7 +17,7 @@ from ._hooks import Hooks
 from ._leak import LEAKS, Leak, Leaks, Pair, make_leak
 from ._neuron import Output
 from ._population import Kernel, Population
-from ._validate import InputError, array_of, choice, count, positive, require
+from ._validate import InputError, array_of, choice, count, names_among, positive, require
 
 
 class LIF(Population):
@@ -115,10 +115,8 @@ class LIF(Population):
         self.neurons, self.synapses = neurons, synapses
         self.max_spikes, self.noise_std, self.dt, self.output = max_spikes, noise_std, dt, output
         self.on_state = None
-        self.frozen = tuple(frozen)
         parameters = (*vars(self.leak), "threshold", "bias", "w_rec")
-        for name in self.frozen:
-            choice("frozen", name, parameters)
+        self.frozen = names_among("frozen", frozen, parameters)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -98,10 +98,12 @@ class Network(Layer):
         """`state`, one for each layer; None is the resting state of a layer, or of all."""
         if state is None:
             return self.initial_state()
-        if len(state) != len(self.layers):
+        plain = type(state) in (tuple, list)
+        if not plain or len(state) != len(self.layers):
+            found = len(state) if plain else f"one {type(state).__name__}"
             raise InputError(
                 f"`state` must have one entry for each of the {len(self.layers)} layers; "
-                f"got {len(state)}"
+                f"got {found}"
             )
         return state
 
@@ -120,7 +122,7 @@ class Network(Layer):
             else:
                 x, state = apply_static(layer, x, state, own)
         except InputError as error:
-            raise error.inside(path) from None
+            raise error.inside(path) from error.__cause__
         if self.on_output is not None:
             x = self.on_output(str(i), x, key=hook_key)
         if not record:

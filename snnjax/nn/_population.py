@@ -65,7 +65,7 @@ class Population(Neuron):
 
         after, (y, spikes), states = scan(
             step,
-            self.initial_state() if state is None else state,
+            self._start(x, state),
             (held._inputs(x, input_key), self._hook_keys(len(x), hook_key)),
             record=record,
             weights=held._weights(),

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
-from ._layer import Records, or_at_rest
+from ._layer import Records, float_dtype, or_at_rest
 from ._network import Block, Network
 from ._neuron import Neuron
 from ._validate import InputError, shape_of
@@ -56,15 +57,16 @@ class Recurrent(Network):
 
     def initial_state(self) -> PyTree:
         """The states of both layers, and an output of zeros."""
-        return super().initial_state(), jnp.zeros(self.size)
+        return super().initial_state(), jnp.zeros(self.size, float_dtype(self, float))
 
     def evolve(
         self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
     ) -> tuple[FloatArray, PyTree, Records]:
         """A run over time, step by step. Records what both layers record, and their `output`."""
-        (inner, fed), rest = (None, None) if state is None else state, self.initial_state()
+        inner, fed = self._halves(state)
         own = None if inner is None else self._states(inner)
-        before = or_at_rest((own, fed), rest)
+        silence = jnp.zeros(self.size, float_dtype(self, x.dtype))
+        before = or_at_rest((own, fed), (super().initial_state(), silence))
         keys = None if key is None else jax.random.split(key, len(x))
 
         def step(before: PyTree, now: PyTree) -> tuple[PyTree, tuple[FloatArray, Records]]:
@@ -84,6 +86,16 @@ class Recurrent(Network):
 
         after, (y, records), _ = scan(step, before, (x, keys))
         return y, after, records
+
+    def _halves(self, state: PyTree) -> tuple[PyTree, FloatArray | None]:
+        """The states of both layers, and the output of the step before."""
+        inner, fed = state if type(state) is tuple and len(state) == 2 else (None, state)
+        if fed is not None and np.shape(fed) != self.size:
+            raise InputError(
+                f"`state` must be the states of both layers and an output of the shape {self.size}"
+                f", as `initial_state()` gives it; got {jax.tree.map(np.shape, state)}"
+            )
+        return inner, fed
 
 
 def _unchanged(x: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from ..surrogate import PiecewiseLinear, Surrogate
 from ._hooks import Hooks
 from ._neuron import Output
 from ._population import Kernel, Population
-from ._validate import InputError, array_of, choice, count, require, shape_of
+from ._validate import InputError, array_of, choice, count, names_among, require, shape_of
 
 
 class NeuronSettings(TypedDict, total=False):
@@ -101,8 +101,11 @@ class SpikingNeuron(Population):
         w_rec: ArrayLike | None = None,
         output: Output = "spikes",
         key: Key | None = None,
+        **unknown: Any,
     ) -> None:
         """Check and set what `NeuronSettings` says, and what all of these layers have."""
+        for name in unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {name!r}")
         self.size = shape_of(shape)
         self.threshold = self._parameter("threshold", threshold, above=0)
         if max_spikes is not None:
@@ -232,9 +235,7 @@ def frozen_names(layer: eqx.Module, frozen: Sequence[str], *within: str) -> tupl
     """
     fields = [f for f in dataclasses.fields(layer) if not f.metadata.get("static", False)]
     known = [f.name for f in fields if f.name != "on_state"]
-    for name in frozen:
-        choice("frozen", name, (*known, *within))
-    return tuple(frozen)
+    return names_among("frozen", frozen, (*known, *within))
 
 
 def _recurrent_weights(

@@ -54,10 +54,25 @@ def apply_static(
     """`layer` at every time step of `x`, as one batched call over the time axis.
 
     Raises:
-        InputError: if the layer does not take what it is given, or averages over an axis that there
-            is not, or over one that is not the time.
+        InputError: if the layer does not take what it is given, fails, or averages over an
+            axis that there is not, or over one that is not the time.
     """
     _check_input(layer, x.shape[1:])
+    _check_state(layer, state)
+    try:
+        return _apply(layer, x, state, key)
+    except InputError:
+        raise
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        name = getattr(layer, "__name__", type(layer).__name__)
+        raise InputError(
+            f"{name} fails on time steps of the shape {x.shape[1:]}: {error}"
+        ) from error
+
+
+def _apply(
+    layer: Callable[..., Any], x: FloatArray, state: PyTree, key: Key | None
+) -> tuple[FloatArray, PyTree]:
     if _is_stateful(layer):
         return _apply_stateful(layer, x, static_state(layer) if state is None else state, key)
     if not _takes_key(layer) or key is None:
@@ -92,6 +107,15 @@ def _is_stateful(layer: Any) -> bool:
 
 def _takes_key(layer: Callable[..., Any]) -> bool:
     return "key" in inspect.signature(layer).parameters
+
+
+def _check_state(layer: Any, state: PyTree) -> None:
+    wanted = eqx.nn.State if _is_stateful(layer) else type(None)
+    if state is not None and not isinstance(state, wanted):
+        raise InputError(
+            f"`state` of {type(layer).__name__} must be of the type {wanted.__name__}; "
+            f"got {type(state).__name__}"
+        )
 
 
 def _check_axes(layer: Any) -> None:

@@ -45,7 +45,7 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     """
     return {
         path: (spikes.sum(0, dtype=float) * fan_out(layer, spikes.shape[1:])).sum()
-        for path, layer, spikes in _inputs(model, "", as_float(x), records)
+        for path, layer, spikes in _inputs(model, "", as_float(x, model), records)
     }
 
 

@@ -1,7 +1,7 @@
 """Checks of arguments. Each error names the argument, the value and what would do."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import jax
@@ -32,18 +32,24 @@ def require(ok: bool, name: str, value: Any, expected: str) -> None:
 
 def positive(name: str, value: float) -> None:
     """Require a number above 0."""
-    require(value > 0, name, value, "above 0")
+    require(isinstance(value, Real) and value > 0, name, value, "above 0")
 
 
 def count(name: str, value: Any) -> None:
     """Require a whole number above 0."""
-    require(isinstance(value, Integral) and int(value) > 0, name, value, "a whole number above 0")
+    require(is_count(value), name, value, "a whole number above 0")
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number above 0, and no truth value, which Python counts among them."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Shape of a population: a number of neurons, or the size along each of its axes."""
-    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    ok = len(sizes) > 0 and all(isinstance(n, Integral) and n > 0 for n in sizes)
+    several = isinstance(shape, Sequence) or np.ndim(shape) == 1
+    sizes: Any = tuple(shape) if several else (shape,)  # type: ignore[arg-type]
+    ok = len(sizes) > 0 and all(map(is_count, sizes))
     expected = "a whole number above 0, or several such as (channels, height, width)"
     require(ok, "shape", shape, expected)
     return tuple(int(n) for n in sizes)
@@ -55,6 +61,16 @@ def choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     require(value in choices, name, value, f"one of {', '.join(map(repr, choices))}")
 
 
+def names_among(name: str, value: Sequence[str], choices: Iterable[str]) -> tuple[str, ...]:
+    """Require a sequence of names, each one of `choices`."""
+    some = not isinstance(value, str) and isinstance(value, Iterable)
+    require(some, name, value, f"a sequence of names, such as ({value!r},)")
+    choices = tuple(choices)
+    for each in value:
+        choice(name, each, choices)
+    return tuple(value)
+
+
 def array_of(
     name: str, value: ArrayLike, *shapes: tuple[int, ...], above: float | None = None
 ) -> FloatArray:
@@ -62,11 +78,15 @@ def array_of(
 
     Values are checked where they are known, that is unless they are traced.
     """
-    array = jnp.asarray(value, float)
+    wanted = " or ".join(dict.fromkeys(str(shape) for shape in shapes if shape))
+    expected = f"one number or an array of shape {wanted}"
+    try:
+        array = jnp.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{name}` must be {expected}; got {value!r}") from None
     if array.ndim == 0:
         array = jnp.full(shapes[0], array)
-    wanted = " or ".join(dict.fromkeys(str(shape) for shape in shapes if shape))
-    require(array.shape in shapes, name, array.shape, f"one number or an array of shape {wanted}")
+    require(array.shape in shapes, name, array.shape, expected)
     if not isinstance(array, jax.core.Tracer):
         known = np.asarray(array)
         require(bool(np.isfinite(known).all()), name, value, "finite")
