@@ -2,17 +2,20 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .. import decay
 from .._typing import FloatArray, Key
 from ..nn import LEAKS, LIF, Chain, TimeStepDropout
+from ..nn._validate import choice, count, is_count, positive, require
 from ..surrogate import PeriodicExponential, Surrogate
 
 _NEVER = 2.0**15 - 1
@@ -81,16 +84,27 @@ class SynNet(Chain):
             key: for the weights.
 
         Raises:
-            ValueError: if a size is not above 0, if the two lists differ in length or are empty, if
-                tau_syn_base is not above dt, if leak is unknown, if threshold_out is given without
-                use, or if a layer refuses its argument.
+            ValueError: if a size is no whole number above 0, if the two lists differ in length or
+                are empty, if a time is not above 0 or tau_syn_base not above dt, if p_dropout is no
+                probability, if leak is unknown, if threshold_out is given without use, if key is
+                no key, or if a layer refuses its argument.
         """
-        _check_sizes(n_classes, n_channels, size_hidden_layers, time_constants_per_layer)
-        if tau_syn_base <= dt:
-            raise ValueError(f"`tau_syn_base` must be above dt = {dt} s; got {tau_syn_base} s")
-        if leak not in LEAKS:
-            raise ValueError(f"`leak` must be one of {', '.join(map(repr, LEAKS))}; got {leak!r}")
-        keys = jax.random.split(key, len(size_hidden_layers) + 1)
+        count("n_classes", n_classes)
+        count("n_channels", n_channels)
+        sizes = _counts("size_hidden_layers", size_hidden_layers)
+        n_taus = _counts("time_constants_per_layer", time_constants_per_layer)
+        if len(sizes) != len(n_taus):
+            raise ValueError(
+                "`size_hidden_layers` and `time_constants_per_layer` need one entry for each "
+                f"hidden layer; got {len(sizes)} and {len(n_taus)}"
+            )
+        _check_times(dt, tau_syn_base, tau_mem, tau_syn_out)
+        choice("leak", leak, LEAKS)
+        ok = isinstance(p_dropout, Real) and 0 <= p_dropout <= 1
+        require(ok, "p_dropout", p_dropout, "a probability, from 0 to 1")
+        ok = isinstance(key, jax.Array | np.ndarray)
+        require(ok, "key", key, "a random key, such as jax.random.key(0)")
+        keys = jax.random.split(key, len(sizes) + 1)
         times = tuple(LEAKS[leak].__dataclass_fields__)
         frozen = () if train_time_constants else times
         frozen += () if train_threshold else ("threshold",)
@@ -99,9 +113,9 @@ class SynNet(Chain):
         )
         whole = functools.partial(_whole_dashes, dt=dt) if quantize_time_constants else jnp.asarray
         layers: list[Callable[..., Any]] = []
-        n_in = n_channels
-        for n, n_taus, k in zip(size_hidden_layers, time_constants_per_layer, keys, strict=False):
-            tau_syn = whole(_spread(tau_syn_base, n_taus, n, dt))
+        n_in = int(n_channels)
+        for n, of_n, k in zip(sizes, n_taus, keys, strict=False):
+            tau_syn = whole(_spread(tau_syn_base, of_n, n, dt))
             layers += [
                 _linear(n_in, n, dt / tau_syn, k),
                 neurons(
@@ -118,9 +132,9 @@ class SynNet(Chain):
             n_in = n
         tau_syn = whole(tau_syn_out)
         layers += [
-            _linear(n_in, n_classes, dt / tau_syn, keys[-1]),
+            _linear(n_in, int(n_classes), dt / tau_syn, keys[-1]),
             neurons(
-                n_classes,
+                int(n_classes),
                 tau_mem=whole(tau_mem),
                 tau_syn=tau_syn,
                 threshold=_threshold_out(output, threshold_out, threshold),
@@ -132,23 +146,21 @@ class SynNet(Chain):
         super().__init__(*layers)
 
 
-def _check_sizes(
-    n_classes: int, n_channels: int, sizes: Sequence[int], n_taus: Sequence[int]
-) -> None:
-    if len(sizes) != len(n_taus) or not sizes:
-        raise ValueError(
-            "`size_hidden_layers` and `time_constants_per_layer` need one entry for each hidden "
-            f"layer, and there must be one; got {len(sizes)} and {len(n_taus)}"
-        )
-    counts = {
-        "n_classes": n_classes,
-        "n_channels": n_channels,
-        "size_hidden_layers": sizes,
-        "time_constants_per_layer": n_taus,
-    }
-    for name, value in counts.items():
-        if min(value if isinstance(value, Sequence) else (value,)) < 1:
-            raise ValueError(f"`{name}` must be above 0; got {value}")
+def _counts(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
+    """`sizes`, one for each hidden layer, as plain numbers."""
+    several = isinstance(sizes, Sequence) or np.ndim(sizes) == 1
+    ok = several and len(sizes) > 0 and all(map(is_count, sizes))
+    require(ok, name, sizes, "whole numbers above 0, one entry for each hidden layer")
+    return tuple(int(n) for n in sizes)
+
+
+def _check_times(dt: float, tau_syn_base: float, tau_mem: float, tau_syn_out: float) -> None:
+    positive("dt", dt)
+    positive("tau_syn_base", tau_syn_base)
+    positive("tau_mem", tau_mem)
+    positive("tau_syn_out", tau_syn_out)
+    if tau_syn_base <= dt:
+        raise ValueError(f"`tau_syn_base` must be above dt = {dt} s; got {tau_syn_base} s")
 
 
 def _threshold_out(output: str, threshold_out: ArrayLike | None, threshold: float) -> ArrayLike:

@@ -20,7 +20,8 @@ class PLIF(SpikingNeuron):
     Per step: vmem += (v_leak + x - vmem)/tau, or (v_leak - vmem)/tau + x if the input is not
     decayed, v_leak being v_reset or 0, and 1/tau = sigmoid(w) with the parameter w, so that it is
     stable whatever w becomes; spikes = floor(vmem/threshold), at least 0 and at most `max_spikes`;
-    vmem = v_reset where there are spikes. `snnjax.neurons.plif` has the kernel.
+    vmem = v_reset where there are spikes. tau is in steps. w belongs to no family: transforms reach
+    it by its path. `snnjax.neurons.plif` has the kernel.
 
     Input and output `(time, *shape)`. Sources: Fang et al., arXiv 2007.05785; SpikingJelly,
     `ParametricLIFNode`.

@@ -1,7 +1,9 @@
 """What every surrogate is: a spike function, and the derivatives that stand in for its own."""
 
 import abc
-from typing import TypeAlias
+import dataclasses
+from numbers import Real
+from typing import ClassVar, TypeAlias
 
 import equinox as eqx
 import jax
@@ -23,7 +25,23 @@ class Surrogate(eqx.Module):
 
     A field given as a Python float is fixed. Given as an array it is trained like any parameter,
     with the derivative of `relaxation`.
+
+    Attributes:
+        above_zero: names of the fields that must be above 0.
     """
+
+    above_zero: ClassVar[tuple[str, ...]] = ()
+
+    def __check_init__(self) -> None:
+        settings = [field.name for field in dataclasses.fields(self) if field.type == Setting]
+        for name in settings:
+            value = getattr(self, name)
+            if hasattr(value, "shape"):  # An array, whose values may be traced.
+                continue
+            above = name in self.above_zero
+            if not isinstance(value, Real) or (above and not float(value) > 0):
+                expected = "a number above 0" if above else "a number"
+                raise ValueError(f"`{name}` must be {expected}, or an array; got {value!r}")
 
     @abc.abstractmethod
     def derivatives(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> Derivatives:

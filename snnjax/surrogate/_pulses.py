@@ -1,5 +1,7 @@
 """Surrogates whose derivative is a pulse around the threshold."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.stats import norm
@@ -19,6 +21,8 @@ class Rectangular(StepSurrogate):
     Attributes:
         width: width of the boxcar, in the units of x.
     """
+
+    above_zero: ClassVar = ("width",)
 
     width: Setting = 1.0
 
@@ -42,6 +46,8 @@ class Triangular(StepSurrogate):
         width: half of the triangle's base, in the units of x.
         scale: area of the triangle. Bellec et al. and Norse take 0.3.
     """
+
+    above_zero: ClassVar = ("width",)
 
     width: Setting = 1.0
     scale: Setting = 1.0
@@ -67,6 +73,8 @@ class Tent(StepSurrogate):
         slope: slope of the tent.
     """
 
+    above_zero: ClassVar = ("slope",)
+
     slope: Setting = 1.0
 
     def primitive(self, x: FloatArray) -> FloatArray:
@@ -89,6 +97,8 @@ class Gaussian(StepSurrogate):
         mu: its mean.
         scale: its area.
     """
+
+    above_zero: ClassVar = ("sigma",)
 
     sigma: Setting = 0.5
     mu: Setting = 0.0
@@ -117,6 +127,8 @@ class MultiGaussian(StepSurrogate):
         s: standard deviation of the sides, in units of `sigma`.
         scale: a factor on everything.
     """
+
+    above_zero: ClassVar = ("sigma", "s")
 
     sigma: Setting = 0.5
     mu: Setting = 0.0
@@ -150,6 +162,8 @@ class SingleExponential(StepSurrogate):
         scale: half of its area.
     """
 
+    above_zero: ClassVar = ("width",)
+
     width: Setting = 0.5
     scale: Setting = 1.0
     relative: bool = eqx.field(default=True, static=True, kw_only=True)
@@ -175,6 +189,8 @@ class SpikeRateEscape(StepSurrogate):
         beta: how fast it falls off.
         center: where its peak is, in the units of x.
     """
+
+    above_zero: ClassVar = ("slope", "beta")
 
     slope: Setting = 25.0
     beta: Setting = 1.0

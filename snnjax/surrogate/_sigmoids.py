@@ -1,6 +1,7 @@
 """Surrogates whose primitive is a sigmoid."""
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -22,6 +23,8 @@ class Atan(StepSurrogate):
         slope: twice the derivative at the threshold.
     """
 
+    above_zero: ClassVar = ("slope",)
+
     slope: Setting = 2.0
 
     def primitive(self, x: FloatArray) -> FloatArray:
@@ -42,6 +45,8 @@ class FastSigmoid(StepSurrogate):
     Attributes:
         slope: how fast the derivative falls off on both sides; at the threshold it is 1.
     """
+
+    above_zero: ClassVar = ("slope",)
 
     slope: Setting = 25.0
 
@@ -107,6 +112,8 @@ class Sigmoid(StepSurrogate):
     Attributes:
         slope: four times the derivative at the threshold.
     """
+
+    above_zero: ClassVar = ("slope",)
 
     slope: Setting = 25.0
 

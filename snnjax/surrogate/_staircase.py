@@ -1,5 +1,7 @@
 """Surrogates that see the whole staircase of spike counts, not one step of it."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -49,6 +51,8 @@ class PeriodicExponential(Surrogate):
             to integers for instance, keeps its gradients.
     """
 
+    above_zero: ClassVar = ("window",)
+
     window: Setting = 0.5
     relative: bool = eqx.field(default=False, static=True)
 
@@ -77,6 +81,8 @@ class WaveSenseExponential(Surrogate):
         window: width of the pulse, in units of vmem. It has no derivative.
         scale: height of the pulse. It has no derivative.
     """
+
+    above_zero: ClassVar = ("window",)
 
     window: Setting = 0.5
     scale: Setting = 1.0
