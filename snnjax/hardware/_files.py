@@ -2,11 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+MAX_INTEGER = 2**31 - 1
+"""The largest whole number of 32 bits."""
 
 
 def read(path: str | os.PathLike[str]) -> str:
@@ -48,3 +51,21 @@ def parse(text: str, build: Callable[[Any], T], source: str) -> T:
         return build(content)
     except ValueError as error:
         raise ValueError(f"{source}: {error}\nCorrect it or export the network again") from None
+
+
+def numbers(value: Any, shape: tuple[int, ...], wanted: str) -> Iterator[int]:
+    """The whole numbers of at most 32 bits in lists that are nested as `shape` says.
+
+    Raises:
+        ValueError: if there is anything else; the message begins with `wanted`.
+    """
+    if not shape:
+        if type(value) is not int or abs(value) > MAX_INTEGER:
+            raise ValueError(f"{wanted}; got {value!r} for a number of at most 32 bits")
+        yield value
+    elif not isinstance(value, list) or len(value) != shape[0]:
+        found = f"a list of {len(value)}" if isinstance(value, list) else repr(value)
+        raise ValueError(f"{wanted}; got {found} for a list of {shape[0]}")
+    else:
+        for entry in value:
+            yield from numbers(entry, shape[1:], wanted)

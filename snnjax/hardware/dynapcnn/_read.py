@@ -1,10 +1,10 @@
 """Reads a network from plain dictionaries and lists, and names what is wrong with them."""
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 
+from .. import _files
 from ._chips import get_chip
 from ._sensor import Sensor
 from .spec import Core, Destination, Shape, Spec
@@ -30,7 +30,6 @@ _FIELDS = {
     ),
 }
 _ABSENT = ("bias", "min_vmem", "vmem")
-_MAX_INTEGER = int(np.iinfo(np.int32).max)
 
 
 def spec_of(config: Any) -> Spec:
@@ -183,7 +182,7 @@ def _two(value: Any, name: str) -> list[Any]:
 
 
 def _whole(value: Any, name: str) -> int:
-    if type(value) is not int or abs(value) > _MAX_INTEGER:
+    if type(value) is not int or abs(value) > _files.MAX_INTEGER:
         raise ValueError(f"`{name}` must be a whole number of at most 32 bits; got {value!r}")
     return value
 
@@ -226,18 +225,4 @@ def _shape(value: Any, name: str) -> Shape:
 
 def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     wanted = f"`{name}` must be lists of whole numbers of the shape {shape}"
-    return np.array(list(_numbers(value, shape, wanted)), np.int32).reshape(shape)
-
-
-def _numbers(value: Any, shape: tuple[int, ...], wanted: str) -> Iterator[int]:
-    """The whole numbers in lists that are nested as `shape` says."""
-    if not shape:
-        if type(value) is not int or abs(value) > _MAX_INTEGER:
-            raise ValueError(f"{wanted}; got {value!r} for a number of at most 32 bits")
-        yield value
-    elif not isinstance(value, list) or len(value) != shape[0]:
-        found = f"a list of {len(value)}" if isinstance(value, list) else repr(value)
-        raise ValueError(f"{wanted}; got {found} for a list of {shape[0]}")
-    else:
-        for entry in value:
-            yield from _numbers(entry, shape[1:], wanted)
+    return np.array(list(_files.numbers(value, shape, wanted)), np.int32).reshape(shape)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +16,6 @@ _VERSION = 1
 _SIZES = ("n_inputs", "n_hidden", "n_outputs", "n_synapses")
 _SHIFTS = ("weight_shift_in", "weight_shift_rec", "weight_shift_out")
 _FIELDS = ("format", "version", "chip", "dt", *_SIZES, *_SHIFTS, *DIMENSIONS)
-_MAX_INTEGER = int(np.iinfo(np.int32).max)
 
 
 def save(spec: Spec, path: str | os.PathLike[str]) -> None:
@@ -130,22 +128,8 @@ def _array(fields: dict[str, Any], name: str) -> np.ndarray | None:
         axes = ("synapses", *axes[:-1])
     shape = tuple(_whole(fields, f"n_{axis}") for axis in axes)
     wanted = f"`{name}` must be lists of whole numbers, {shape} = ({', '.join(axes)})"
-    array = np.array(list(_numbers(value, shape, wanted)), np.int32).reshape(shape)
+    array = np.array(list(_files.numbers(value, shape, wanted)), np.int32).reshape(shape)
     return np.moveaxis(array, 0, -1) if per_synapse else array
-
-
-def _numbers(value: Any, shape: tuple[int, ...], wanted: str) -> Iterator[int]:
-    """The whole numbers in lists that are nested as `shape` says."""
-    if not shape:
-        if type(value) is not int or abs(value) > _MAX_INTEGER:
-            raise ValueError(f"{wanted}; got {value!r} for a number of at most 32 bits")
-        yield value
-    elif not isinstance(value, list) or len(value) != shape[0]:
-        found = f"a list of {len(value)}" if isinstance(value, list) else repr(value)
-        raise ValueError(f"{wanted}; got {found} for a list of {shape[0]}")
-    else:
-        for entry in value:
-            yield from _numbers(entry, shape[1:], wanted)
 
 
 def _rows(array: np.ndarray, indent: str) -> str:
