@@ -79,8 +79,9 @@ class Neuron(Layer):
 
 
 def _dtypes(tree: PyTree) -> list[jnp.dtype]:
-    """The floating-point dtypes in a tree."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "dtype")]
+    """The floating-point dtypes in a tree; jax converts arrays of NumPy to its own."""
+    arrays = jax.Array | jax.ShapeDtypeStruct
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, arrays)]
     return list({x.dtype: None for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)})
 
 

@@ -70,6 +70,12 @@ def test_a_state_of_another_shape_or_kind_is_an_error(case):
             run(x, state)
 
 
+def test_a_state_may_be_of_numpy_whatever_its_precision():
+    y, state = IAF(4)(np.full((1, 4), 0.5), IAFState(np.full(4, 0.5)))
+    np.testing.assert_array_equal(y, np.ones((1, 4)))
+    assert state.vmem.dtype == jnp.float32
+
+
 # ----- dtypes
 
 
