@@ -45,7 +45,8 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
             message names the layer.
     """
     if not isinstance(model, Sequential):
-        raise TypeError(f"`model` must be a snnjax.Sequential; got {type(model).__name__}")
+        given, package = type(model).__name__, type(model).__module__.partition(".")[0]
+        raise TypeError(f"`model` must be a snnjax.Sequential; got {given} of {package}")
     folded, state, _ = _fold(model, "", None)
     return folded, state
 
