@@ -25,6 +25,7 @@ from ._scale import (
     Scale,
     data_limits,
     highest_integer,
+    int_scale,
     lsq_scale,
     next_power_of_two,
     percentile_limits,
@@ -135,13 +136,15 @@ class Int(Transform):
             value = cast(self._learned_scale(), x)
             value = value if value.ndim else value.reshape((1,) * x.ndim)
             return jnp.maximum(jnp.abs(value), smallest(x))
-        below, above = self._limits(x)
-        lowest, highest = (cast(level, x) for level in self.levels)
-        if self.symmetric:
-            scale = jnp.maximum(above / highest, below / lowest)
+        if self.symmetric and self.narrow and self.scale != "percentile":
+            scale = int_scale(x, self.bits, self.axis)  # The same as below, from one number.
         else:
-            scale = (above - below) / highest
-        scale = usable(scale)
+            below, above = self._limits(x)
+            lowest, highest = (cast(level, x) for level in self.levels)
+            if self.symmetric:
+                scale = usable(jnp.maximum(above / highest, below / lowest))
+            else:
+                scale = usable((above - below) / highest)
         return next_power_of_two(scale) if self.scale == "power_of_two" else scale
 
     def zero_point_of(self, x: FloatArray) -> Int32[Array, "..."]:
@@ -165,12 +168,14 @@ class Int(Transform):
     ) -> FloatArray:
         x = floats("Int", x)
         v = wide(x)
-        scale = self.scale_of(v)
-        lowest, highest = self._span(v, self._zero_point(v, jax.lax.stop_gradient(scale)))
+        # Only a learned scale has a gradient, and not by way of the array.
+        held = jax.lax.stop_gradient(v)
+        scale = self.scale_of(held)
+        lowest, highest = self._span(held, self._zero_point(held, jax.lax.stop_gradient(scale)))
         if self.scale == "learned":
             rate = 1 / jnp.sqrt(share(v, self.axis) * highest)
             return like(_lsq(v, scale, lowest, highest, rate), x)
-        return like(_snap(v, jax.lax.stop_gradient(scale), lowest, highest), x)
+        return like(_snap(v, scale, lowest, highest), x)
 
     def _learned_scale(self) -> FloatArray:
         if self.value is None:
