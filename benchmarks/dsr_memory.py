@@ -8,16 +8,15 @@ which the gradients of the weights need; BPTT also keeps the states before and a
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
-import optax
 
-from snnjax import DSRIF, DSRLIF, Sequential, fold_dsr, trainable
+from snnjax import DSRIF, DSRLIF, Sequential, fold_dsr
 from snnjax._typing import PyTree
 from snnjax.nn import DSR, Flatten
 
+from ._steps import training_step
 from .harness import Call, Settings, compare, main, report
 
 STEPS: tuple[int, ...] = (50, 100, 200, 400)
@@ -26,7 +25,6 @@ NEURONS: dict[str, MakeNeurons] = {
     "IF": lambda shape: DSRIF(shape, threshold=1.0),
     "LIF": lambda shape: DSRLIF(shape, threshold=0.1),
 }
-OPTIMIZER = optax.adam(1e-3)
 _SIDE = 8
 
 
@@ -54,10 +52,15 @@ def training_steps(neurons: MakeNeurons, steps: int, batch: int, channels: int) 
     model = network(neurons, channels, keys[0])
     x = 3 * jax.random.uniform(keys[1], (batch, steps, 1, _SIDE, _SIDE))
     labels = jax.random.randint(keys[2], (batch,), 0, 10)
+    folded, start = fold_dsr(model)
     return {
-        "BPTT": _training_step(*fold_dsr(model), x, labels),
-        "DSR": _training_step(model, None, x, labels),
+        "BPTT": training_step(_logits_from(start), folded, x, labels),
+        "DSR": training_step(_logits_from(None), model, x, labels),
     }
+
+
+def _logits_from(state: PyTree) -> Callable[[Sequential, jax.Array], jax.Array]:
+    return lambda model, x: jax.vmap(lambda x: model(x, state)[0].mean(0))(x)
 
 
 def network(neurons: MakeNeurons, channels: int, key: jax.Array) -> Sequential:
@@ -69,22 +72,6 @@ def network(neurons: MakeNeurons, channels: int, key: jax.Array) -> Sequential:
             neurons((channels, _SIDE, _SIDE)),
         ]
     return Sequential(*layers, Flatten(), eqx.nn.Linear(channels * _SIDE**2, 10, key=keys[3]))
-
-
-def _training_step(model: Sequential, state: PyTree, x: jax.Array, labels: jax.Array) -> Call:
-    trained, held = eqx.partition(model, trainable(model))
-
-    def loss(trained: Any, x: jax.Array, labels: jax.Array) -> jax.Array:
-        network = eqx.combine(trained, held)
-        logits = jax.vmap(lambda x: network(x, state)[0].mean(0))(x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-    def step(trained: Any, opt_state: Any, x: jax.Array, labels: jax.Array) -> Any:
-        value, grads = jax.value_and_grad(loss)(trained, x, labels)
-        updates, opt_state = OPTIMIZER.update(grads, opt_state, trained)
-        return eqx.apply_updates(trained, updates), opt_state, value
-
-    return step, (trained, OPTIMIZER.init(trained), x, labels)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 """One operation after the other, on CPUs. XLA's usual schedule runs those in parallel that do not
 depend on each other, each of which may use all cores anyway: a training step takes 8 % longer if
-every weight is multiplied with a constant, and through a chip's integers twice as long.
+every weight is multiplied with a constant, and through a chip's integers half as long again.
 """
 
 

@@ -6,23 +6,19 @@ same step through transforms of the parameters, and through the integers of a Xy
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
-import optax
 
 from snnjax import quant, transforms
 from snnjax.hardware import xylo
 from snnjax.networks import SynNet
-from snnjax.params import trainable
 
+from ._steps import training_step
 from .harness import Call, Settings, compare, main, report
 
 Run = Callable[[SynNet, jax.Array], jax.Array]
-"""(network, batch of inputs) -> batch of outputs over time."""
-
-OPTIMIZER = optax.adam(1e-3)
+"""(network, batch of inputs) -> batch of outputs, over time or summed over it."""
 
 
 def run(settings: Settings) -> Path:
@@ -43,10 +39,13 @@ def run(settings: Settings) -> Path:
     def chip(model: SynNet, x: jax.Array) -> jax.Array:
         return xylo.emulate(model)(x).spikes_out[:, late:]
 
+    def counts(run: Run) -> Run:
+        return lambda model, x: run(model, x).sum(axis=1)
+
     calls = {
-        "training step, float": _training_step(plain, model, x, labels),
-        "training step, transformed": _training_step(planned, model, x, labels),
-        "training step, the chip's integers": _training_step(chip, model, x, labels),
+        "training step, float": training_step(counts(plain), model, x, labels),
+        "training step, transformed": training_step(counts(planned), model, x, labels),
+        "training step, the chip's integers": training_step(counts(chip), model, x, labels),
         "forward, float": _forward(plain, model, x),
         "forward, transformed": _forward(planned, model, x),
     }
@@ -57,22 +56,6 @@ def run(settings: Settings) -> Path:
 def _forward(run: Run, model: SynNet, x: jax.Array) -> Call:
     arrays, static = eqx.partition(model, eqx.is_array)
     return lambda arrays, x: run(eqx.combine(arrays, static), x), (arrays, x)
-
-
-def _training_step(run: Run, model: SynNet, x: jax.Array, labels: jax.Array) -> Call:
-    # The constants are in the program, as they are where they are not trained.
-    trained, held = eqx.partition(model, trainable(model))
-
-    def loss(trained: Any, x: jax.Array, labels: jax.Array) -> jax.Array:
-        counts = run(eqx.combine(trained, held), x).sum(axis=1)
-        return optax.softmax_cross_entropy_with_integer_labels(counts, labels).mean()
-
-    def step(trained: Any, opt_state: Any, x: jax.Array, labels: jax.Array) -> Any:
-        value, grads = jax.value_and_grad(loss)(trained, x, labels)
-        updates, opt_state = OPTIMIZER.update(grads, opt_state, trained)
-        return eqx.apply_updates(trained, updates), opt_state, value
-
-    return step, (trained, OPTIMIZER.init(trained), x, labels)
 
 
 if __name__ == "__main__":

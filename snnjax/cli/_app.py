@@ -15,7 +15,7 @@ from ..train.loop import TrainState
 from ..train.run import Run
 from . import _fidelity, _plan, _report, _runs
 from ._options import RunArgument, numbers, one_line_errors
-from ._targets import TARGETS
+from ._targets import DEFAULT_TARGET, TARGETS
 
 app = typer.Typer(
     help="Train spiking networks under a chip's constraints, and run the integers that it gets.",
@@ -44,8 +44,9 @@ def _says(what: str, setting: str) -> str:
 @app.command()
 def train(
     target: Annotated[
-        str, typer.Option(help=f"Family of chips to train for: {', '.join(TARGETS)}.")
-    ] = "xylo",
+        str | None,
+        typer.Option(help=f"Family of chips: {', '.join(TARGETS)}.  \\[default: {DEFAULT_TARGET}]"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make.  \\[default: runs/digits-DATE-TIME]")
     ] = None,
@@ -114,30 +115,32 @@ def train(
     checkpoint, metrics.jsonl, xylo.json or dynapcnn.json (the integers) and summary.txt.
     """
     with one_line_errors():
+        given = {
+            "epochs": epochs,
+            "seed": seed,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "noise": noise,
+            "shift": shift,
+            "steps": steps,
+            "hidden": None if hidden is None else numbers("hidden", hidden),
+            "channels": None if channels is None else numbers("channels", channels),
+            "time_constants": (
+                None if time_constants is None else numbers("time-constants", time_constants)
+            ),
+            "bits": bits,
+            "chip": chip,
+            "method": method,
+            "data": None if data is None else str(data.absolute()),
+        }
+        given = {name: value for name, value in given.items() if value is not None}
         if resume is not None:
-            if plan is not None:
-                raise ValueError("`--plan` cannot change in a run that goes on; leave it out")
+            others = {"target": target, "out": out, "plan": plan, **given}
+            _runs.refuse_with_resume(name for name, value in others.items() if value is not None)
             opened = _runs.reopen(resume)
         else:
-            given = {
-                "epochs": epochs,
-                "seed": seed,
-                "batch_size": batch_size,
-                "learning_rate": learning_rate,
-                "noise": noise,
-                "shift": shift,
-                "steps": steps,
-                "hidden": None if hidden is None else numbers("hidden", hidden),
-                "channels": None if channels is None else numbers("channels", channels),
-                "time_constants": (
-                    None if time_constants is None else numbers("time-constants", time_constants)
-                ),
-                "bits": bits,
-                "chip": chip,
-                "method": method,
-                "data": None if data is None else str(data.absolute()),
-            }
-            config = _runs.settings(target, {k: v for k, v in given.items() if v is not None})
+            target = target or DEFAULT_TARGET
+            config = _runs.settings(target, given)
             name = f"{_runs.target_of(target).folder}-%Y%m%d-%H%M%S"
             folder = out or Path("runs") / time.strftime(name)
             opened = _runs.create(folder, target, config, plan)

@@ -26,10 +26,10 @@ def fidelity(
     """
     with one_line_errors():
         opened = _runs.reopen(run)
+        if figure is not None and opened.target.family is not xylo:
+            raise ValueError(f"`--figure` is no option of the target {opened.run.target}")
         spec = opened.target.family.load(opened.run.spec)
         report = opened.target.fidelity(opened.state.model, spec, opened.data)
-        if figure is not None and not isinstance(report, xylo.Fidelity):
-            raise ValueError(f"`--figure` is no option of the target {opened.run.target}")
         if out is not None:
             out.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
         if figure is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,16 @@ def settings(name: str, given: dict[str, Any]) -> Settings:
                 f"`--{setting.replace('_', '-')}` is no option of the target {name}; leave it out"
             )
     return target_of(name).settings(**given)
+
+
+def refuse_with_resume(given: Iterable[str]) -> None:
+    """Raise ValueError if options are given that a run which goes on has from its folder."""
+    options = [f"`--{name.replace('_', '-')}`" for name in given]
+    if options:
+        raise ValueError(
+            f"{', '.join(options)} cannot change in a run that goes on, with its own settings; "
+            "leave it out"
+        )
 
 
 def target_of(name: str) -> Target:

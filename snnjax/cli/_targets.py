@@ -198,6 +198,8 @@ class _Dynapcnn(Target):
 TARGETS: Mapping[str, Target] = MappingProxyType({"xylo": _Xylo(), "dynapcnn": _Dynapcnn()})
 """The families by the names that `--target` takes."""
 
+DEFAULT_TARGET = "xylo"
+
 
 def random_key(config: Any) -> Key:
     """What the random transforms of a plan draw from once training is over."""

@@ -1,4 +1,9 @@
 """Training: the loop, checkpoints and ready-made recipes."""
 
 from .checkpoint import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
-from .loop import TrainState as TrainState, init_state as init_state, make_epoch as make_epoch
+from .loop import (
+    TrainState as TrainState,
+    init_state as init_state,
+    make_epoch as make_epoch,
+    run_epochs as run_epochs,
+)

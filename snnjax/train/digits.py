@@ -16,10 +16,8 @@ from ..datasets import load_digits, rows_and_columns
 from ..networks import SynNet
 from ..nn import Chain
 from .deploy import right
-from .loop import Loss, Metrics, TrainState, init_state, make_epoch
+from .loop import Loss, Metrics, TrainState, init_state, make_epoch, run_epochs
 from .run import Settings
-
-_TEST_FRACTION, _SPLIT_SEED = 0.2, 0
 
 SPIKES_PER_LOGIT = 2.0
 """Asks for a lead of more spikes, which rounding does not so easily turn into a tie."""
@@ -94,7 +92,7 @@ class Trained(eqx.Module):
 
 def load_data(config: DigitsConfig) -> Data:
     """The digits, 20 % of them held out, with the held-out ones as events."""
-    split = load_digits(_TEST_FRACTION, _SPLIT_SEED)
+    split = load_digits()
     train_x, train_y, test_x, test_y = map(jnp.asarray, split)
     return Data((train_x, train_y), (_encode(test_x.astype(float), config), test_y))
 
@@ -160,10 +158,7 @@ def train(
     """Train from `state` to the last epoch; gives the state and the metrics after each."""
     optimizer = make_optimizer(config, data.train[1])
     epoch = make_epoch(_loss(config), optimizer, config.batch_size)
-    key = jax.random.key(config.seed + 1)
-    for _ in range(int(state.epoch), config.epochs):
-        state, metrics = epoch(state, data.train, key)
-        yield state, metrics
+    yield from run_epochs(epoch, state, data.train, config.epochs, jax.random.key(config.seed + 1))
 
 
 def _encode(images: Float[Array, "n 8 8"], config: DigitsConfig) -> Float[Array, "n steps 16"]:

@@ -18,10 +18,10 @@ from ..nn import IAF, Flatten, Sequential
 from ..surrogate import PeriodicExponential
 from .deploy import right
 from .digits import SPIKES_PER_LOGIT, Trained, make_optimizer, try_step
-from .loop import Loss, Metrics, TrainState, init_state, make_epoch
+from .loop import Loss, Metrics, TrainState, init_state, make_epoch, run_epochs
 from .run import Settings
 
-_TEST_FRACTION, _SPLIT_SEED = 0.2, 0
+_TEST_FRACTION = 0.2
 _SMALL = 8
 _GAIN = 3.0
 """Equinox draws weights for values of about 1 in every input; spikes are fewer."""
@@ -92,7 +92,7 @@ def load_data(config: ImagesConfig) -> Data:
 
 def _split(config: ImagesConfig) -> tuple[Any, ...]:
     if config.data is None:
-        split = load_digits(_TEST_FRACTION, _SPLIT_SEED)
+        split = load_digits(_TEST_FRACTION)
         return split.train_x / 16, split.train_y, split.test_x / 16, split.test_y
     images, labels = load_mnist(config.data, "t10k")
     try:
@@ -163,10 +163,7 @@ def train(
     """Train from `state` to the last epoch; gives the state and the metrics after each."""
     optimizer = make_optimizer(config, data.train[1])
     epoch = make_epoch(_loss(config), optimizer, config.batch_size, compiled="step")
-    key = jax.random.key(config.seed + 1)
-    for _ in range(int(state.epoch), config.epochs):
-        state, metrics = epoch(state, data.train, key)
-        yield state, metrics
+    yield from run_epochs(epoch, state, data.train, config.epochs, jax.random.key(config.seed + 1))
 
 
 def deploy(config: ImagesConfig, trained: Trained, *, key: Key | None = None) -> dynapcnn.Spec:

@@ -1,6 +1,6 @@
 """The training loop: every epoch is one compiled call, or one for each batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
 import equinox as eqx
@@ -87,6 +87,23 @@ def make_epoch(
         return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
 
     return eqx.filter_jit(epoch) if compiled == "epoch" else epoch
+
+
+def run_epochs(
+    epoch: Epoch, state: TrainState, data: PyTree, epochs: int, key: Key
+) -> Iterator[tuple[TrainState, Metrics]]:
+    """Train up to an epoch; gives the state and the metrics after each.
+
+    Args:
+        epoch: what `make_epoch` gave.
+        state: where to begin; training that was interrupted goes on as it would have.
+        data: arrays with a first axis in common.
+        epochs: how many there are in all, those that `state` has behind it included.
+        key: of the order of the data and all that is random.
+    """
+    for _ in range(int(state.epoch), epochs):
+        state, metrics = epoch(state, data, key)
+        yield state, metrics
 
 
 _Step: TypeAlias = Callable[[TrainState, tuple[PyTree, Key]], tuple[TrainState, Metrics]]

@@ -9,26 +9,19 @@ import sys
 import equinox as eqx
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from snnjax.cli._app import app
 from snnjax.hardware import xylo
 from snnjax.train import digits, save_checkpoint
 from snnjax.train.run import Run
 
+from ._commands import call, trained
+
 SMALL = ["--hidden", "24,16", "--time-constants", "2,4", "--epochs", "3", "--batch-size", "64"]
-
-
-def call(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    result = call("train", "--out", folder, *SMALL)
-    assert result.exit_code == 0, result.output
-    return folder, result.output
+    return trained(tmp_path_factory.mktemp("runs") / "small", *SMALL)
 
 
 def test_train_ends_with_the_three_accuracies_and_leaves_the_whole_folder(run):
@@ -242,3 +235,12 @@ def test_fidelity_compares_the_network_with_its_integers(run, tmp_path):
     assert f"{content['accuracy_integers']:.2%}" in output
     assert f"{content['layers'][0]['spikes']:,}" in result.output
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "options", [("--epochs", 99), ("--target", "dynapcnn"), ("--out", "elsewhere")]
+)
+def test_a_run_that_goes_on_takes_no_other_settings(run, options):
+    result = call("train", "--resume", run[0], *options)
+    assert result.exit_code == 2
+    assert f"`{options[0]}` cannot change in a run that goes on" in result.stderr

@@ -8,26 +8,19 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from snnjax.cli._app import app
 from snnjax.hardware import dynapcnn
 from snnjax.train import images, save_checkpoint
 from snnjax.train.run import Run
 
+from ._commands import call, trained
+
 SMALL = ["--target", "dynapcnn", "--channels", "4,6", "--epochs", "2", "--batch-size", "128"]
-
-
-def call(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    result = call("train", "--out", folder, *SMALL)
-    assert result.exit_code == 0, result.output
-    return folder, result.output
+    return trained(tmp_path_factory.mktemp("runs") / "small", *SMALL)
 
 
 def test_train_leaves_the_same_folder_as_for_xylo(run):
@@ -185,3 +178,15 @@ def test_help_tells_the_defaults_of_each_target():
         assert default in words
     assert "8,16 (dynapcnn)" in words
     assert "[default: runs/digits-DATE-TIME]" in words
+
+
+def test_fidelity_compares_steps_with_events(run, tmp_path):
+    result = call("fidelity", run[0], "--out", tmp_path / "report.json")
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["recordings"] == 360
+    assert [layer["steps"] > 0 for layer in content["layers"]] == [True] * 3
+    assert f"{content['layers'][0]['events']:,}" in result.output
+    refused = call("fidelity", run[0], "--figure", tmp_path / "report.png")
+    assert refused.exit_code == 2
+    assert "`--figure` is no option of the target dynapcnn" in refused.stderr

@@ -23,6 +23,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from ..._typing import FloatArray
+from ...neurons._mechanics import later
 from ...surrogate import Surrogate
 from ._arithmetic import add_in_order, charge_membrane, dot, fire, loss_of, within
 from .spec import Chip
@@ -114,7 +115,7 @@ run.def_bwd(_backward)
 def _course(p: Parameters, counts: FloatArray, handed: FloatArray, rules: Rules) -> _Course:
     """The course of a run in which nothing saturates on the way, or else one that allows for it."""
     plain = _loop(p, (dot(counts, p.feed), handed), rules, in_order=False)
-    fits = _cannot_saturate(p, counts, before(plain.own + handed), plain, rules.chip)
+    fits = _cannot_saturate(p, counts, later(plain.own + handed), plain, rules.chip)
     # A loop of no or one turn. A condition would copy the course, which takes as long as running.
     return lax.while_loop(
         lambda carry: ~carry[0],
@@ -183,7 +184,7 @@ def _gradient(grad: States, arguments: Arguments, course: _Course) -> Arguments:
     """The gradient of the arguments, given that of the states (None for none)."""
     p, counts, handed, rules = arguments
     states = _states(p, course, handed)
-    previous = jax.tree.map(before, states)
+    previous = jax.tree.map(later, states)
     unscaled = course.vmem / rules.scale, p.threshold / rules.scale, rules.cap - handed
     slope, slope_of_threshold = (x / rules.scale for x in rules.surrogate.derivatives(*unscaled))
     keep = jnp.where(jnp.abs(course.charged) < rules.chip.max_state, 1 - p.part_syn, 0)
@@ -194,12 +195,9 @@ def _gradient(grad: States, arguments: Arguments, course: _Course) -> Arguments:
     own = back.spikes - p.threshold * back.vmem
     charged = inside * (back.vmem + slope * own)
     charge = keep * back.isyn
-    over = (0, 1), (0, 1)
     parameters = Parameters(
-        feed=jnp.tensordot(counts, charge, over, precision=lax.Precision.HIGHEST),
-        loop=None
-        if p.loop is None
-        else jnp.tensordot(previous.spikes, charge, over, precision=lax.Precision.HIGHEST),
+        feed=_over_steps(counts, charge),
+        loop=None if p.loop is None else _over_steps(previous.spikes, charge),
         part_syn=-jnp.sum(course.charged * back.isyn, (0, 1)),
         part_mem=-jnp.sum(previous.vmem * charged, (0, 1)),
         threshold=jnp.sum(slope_of_threshold * own - course.own * back.vmem, (0, 1)),
@@ -229,6 +227,11 @@ def _back(
     return lax.scan(step, end, (grad, keep, inside, slope), reverse=True)[1]
 
 
+def _over_steps(counts: FloatArray, charge: FloatArray) -> FloatArray:
+    """What reaches the weights: the product of both, summed over all steps and the batch."""
+    return jnp.tensordot(counts, charge, ((0, 1), (0, 1)), precision=lax.Precision.HIGHEST)
+
+
 def _transposed(charge: FloatArray, weights: FloatArray) -> FloatArray:
     """What reaches the sources from the synapses."""
     axes = (charge.ndim - 2, charge.ndim - 1), (1, 2)
@@ -238,8 +241,3 @@ def _transposed(charge: FloatArray, weights: FloatArray) -> FloatArray:
 def _sum(*terms: FloatArray | None) -> FloatArray:
     first, *rest = (term for term in terms if term is not None)
     return sum(rest, first)
-
-
-def before(x: FloatArray) -> FloatArray:
-    """The same a step later, from rest."""
-    return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])

@@ -35,7 +35,7 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
         The violations: sizes first, then connections, then values. Entries of one array that break
         the same limit make one violation, which names the first of them and counts the others.
     """
-    require_spec(spec)
+    require_kind(spec, Spec)
     chip = spec.chip if chip is None else get_chip(chip)
     return (*_sizes(spec, chip), *_connections(spec, chip), *_values(spec, chip))
 
@@ -45,17 +45,12 @@ def require(spec: Spec, chip: Chip | str | None = None) -> None:
     refuse(check(spec, chip))
 
 
-def require_spec(spec: Spec) -> None:
-    """Raise TypeError if something else than a Spec is given, such as the model."""
-    require_kind(spec, Spec)
-
-
 def require_integers(spec: Spec) -> None:
     """Raise ValueError unless a network is quantised and its values, not its size, fit its chip.
 
     Arrays whose values are not known, under `jax.jit`, are passed over.
     """
-    require_spec(spec)
+    require_kind(spec, Spec)
     if not spec.quantized:
         raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
     refuse(_values(spec, spec.chip))

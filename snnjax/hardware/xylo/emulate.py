@@ -11,12 +11,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from ..._typing import FloatArray
+from ...neurons._mechanics import later
 from ...nn import Chain
 from . import _through
 from ._arithmetic import share
 from ._populations import Population, populations
 from ._raster import require_counts, require_shape
-from ._through import Parameters, Rules, States, before
+from ._through import Parameters, Rules, States
 from .map import map_network, spans
 from .quantize import Method, rounded, scales
 from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
@@ -75,7 +76,7 @@ def emulate(
         events = jnp.swapaxes(counts, 0, 1)
         traces: list[States] = []
         for layer in layers:
-            counts = events if layer.source is None else before(traces[layer.source].spikes)
+            counts = events if layer.source is None else later(traces[layer.source].spikes)
             shape = (*counts.shape[:2], *layer.parameters.threshold.shape)
             handed = sum((traces[i].spikes for i in layer.skips), jnp.zeros(shape))
             handed = jnp.minimum(handed, layer.rules.cap)

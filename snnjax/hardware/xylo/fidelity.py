@@ -1,5 +1,7 @@
 """How far a chip's integers are from the network that they came from, layer by layer."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -210,7 +212,7 @@ def _layers(
                 np.asarray(threshold),
                 saturated=int(sum(np.isin(x, limits).sum() for x in (isyn, vmem))),
                 at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
-                why=lambda neuron, own=own: why_silent(spec, own, neuron),
+                why=functools.partial(why_silent, spec, own),
             )
         )
     return tuple(layers)
@@ -224,7 +226,7 @@ def _compare(
     *,
     saturated: int,
     at_cap: int,
-    why: Any,
+    why: Callable[[int], str],
 ) -> LayerFidelity:
     (spikes, vmem), (theirs, their_vmem) = network, integers
     if population.neurons.output != "spikes":

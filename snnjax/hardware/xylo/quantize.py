@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from ..._typing import FloatArray
 from ...decay import nearest_dash
 from ...passthrough import round_passthrough, straight_through
-from .check import require_spec
+from .._limits import require_kind
 from .spec import Chip, Spec
 
 Method: TypeAlias = Literal["global", "channel"]
@@ -57,7 +57,7 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
     Warns:
         QuantizationWarning: if all weights of a neuron become 0, or its threshold would.
     """
-    require_spec(spec)
+    require_kind(spec, Spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
     integers = _integers(spec, method)

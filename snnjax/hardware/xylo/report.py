@@ -6,8 +6,8 @@ import numpy as np
 
 from ...decay import dash_to_tau, nearest_dash
 from ...nn import Chain
+from .._limits import require_kind
 from ._populations import populations
-from .check import require_spec
 from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
 
 
@@ -31,7 +31,7 @@ def usage(spec: Spec) -> tuple[Usage, ...]:
     Args:
         spec: a network, quantised or only mapped.
     """
-    require_spec(spec)
+    require_kind(spec, Spec)
     chip = spec.chip
     fed, read = np.asarray(spec.w_in).any((0, 2)), np.asarray(spec.w_out).any(1)
     recurrent = np.count_nonzero(np.asarray(spec.w_rec), axis=(0, 1)).max(initial=0)
