@@ -1,12 +1,12 @@
-"""Runs every benchmark of this folder: `python -m benchmarks`."""
+"""Runs every benchmark of this folder, each in a process of its own: `python -m benchmarks`."""
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 from types import ModuleType
 
 import benchmarks
-
-from .harness import main
 
 
 def every_benchmark() -> list[ModuleType]:
@@ -17,4 +17,5 @@ def every_benchmark() -> list[ModuleType]:
 
 
 if __name__ == "__main__":
-    main(*(benchmark.run for benchmark in every_benchmark()))
+    for benchmark in every_benchmark():
+        subprocess.run([sys.executable, "-m", benchmark.__name__, *sys.argv[1:]], check=True)

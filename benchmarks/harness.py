@@ -21,12 +21,6 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
 
-FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
-"""One operation after the other, on CPUs. XLA's usual schedule runs those in parallel that do not
-depend on each other, each of which may use all cores anyway: a training step takes 8 % longer if
-every weight is multiplied with a constant, and through a chip's integers half as long again.
-"""
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -179,8 +173,6 @@ def main(*benchmarks: Callable[[Settings], Any], arguments: list[str] | None = N
     parser.add_argument("--rounds", type=int, help="how often reference and candidates take turns")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
     args = parser.parse_args(arguments)
-    # XLA reads them when the first array is made.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
     settings = Settings(results=args.results)
     if args.quick:
         settings = dataclasses.replace(settings, quick=True, rounds=3, seconds=0.0)
