@@ -19,7 +19,7 @@ from ._populations import Population, populations
 from ._raster import require_counts, require_shape
 from ._through import Parameters, Rules, States
 from .map import map_network, spans
-from .quantize import Method, rounded, scales
+from .quantize import Method, rounded, scales, shift_of
 from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
 
 
@@ -35,12 +35,16 @@ class Emulation(NamedTuple):
 
 
 def emulate(
-    model: Chain, chip: Chip | str = XYLO_AUDIO_3, method: Method = "channel"
+    model: Chain,
+    chip: Chip | str = XYLO_AUDIO_3,
+    method: Method = "channel",
+    bits: int | None = None,
 ) -> Callable[[ArrayLike], Emulation]:
     """Run a network as its chip will, with gradients to its parameters: train through the integers.
 
-    Going forward, `emulate(model, chip, method)(raster)` is `simulate(quantize(map_network(model,
-    chip), method), raster)` to the bit: the same whole numbers, saturation, delays, aliases, caps.
+    Going forward, `emulate(model, chip, method, bits)(raster)` is
+    `simulate(quantize(map_network(model, chip), method, bits), raster)` to the bit: the same whole
+    numbers, saturation, delays, aliases, caps.
     Going backward, every rounding passes the gradient straight through, a spike has the gradient of
     its layer's surrogate at the unscaled potential, a shifted decay that of the real one down to
     the time constants, and a state that saturates passes none on. The scale of the integers is held
@@ -52,6 +56,7 @@ def emulate(
         model: what `map_network` takes.
         chip: a chip or its short name.
         method: how weights are scaled; see `quantize`.
+        bits: bits of the weights; see `quantize`.
 
     Returns:
         A function of numbers of events, `(batch, time, inputs)`, whole and at least 0. More than 15
@@ -61,12 +66,13 @@ def emulate(
         where something may saturate.
 
     Raises:
-        ValueError: as `map_network` does, and if `method` is unknown.
+        ValueError: as `map_network` and `quantize` do.
     """
     chip = get_chip(chip)
     mapped = map_network(model, chip)
-    scale = jax.tree.map(lax.stop_gradient, scales(mapped, method))
-    layers = _layers(populations(model), rounded(mapped, *scale), *scale)
+    shift = shift_of(chip, bits)
+    hidden, out = jax.tree.map(lax.stop_gradient, scales(mapped, method, shift))
+    layers = _layers(populations(model), rounded(mapped, hidden, out, shift), hidden, out)
 
     def run(raster: ArrayLike) -> Emulation:
         require_shape(raster, mapped, ndims=(3,))
@@ -101,13 +107,16 @@ def _layers(
     """The populations, with the numbers that `spec` has for each of them."""
     *hidden, readout = found
     chip, parts = spec.chip, spans(hidden)
+    w_in = spec.w_in * 2.0**spec.weight_shift_in
+    w_rec = spec.w_rec * 2.0**spec.weight_shift_rec
+    w_out = spec.w_out * 2.0**spec.weight_shift_out
     layers = []
     for population, own in zip(hidden, parts, strict=True):
         width = slice(population.neurons.synapses)
-        weights = spec.w_in if population.source is None else spec.w_rec[parts[population.source]]
+        weights = w_in if population.source is None else w_rec[parts[population.source]]
         parameters = Parameters(
             feed=weights[:, own, width],
-            loop=spec.w_rec[own, own, width] if population.neurons.recurrent else None,
+            loop=w_rec[own, own, width] if population.neurons.recurrent else None,
             part_syn=share(spec.dash_syn[own, width]),
             part_mem=share(spec.dash_mem[own]),
             threshold=spec.threshold[own],
@@ -117,7 +126,7 @@ def _layers(
         rules = Rules(chip, chip.max_spikes_hidden, surrogate, scale[own])
         layers.append(_Layer(population.source, population.skips, parameters, rules))
     parameters = Parameters(
-        feed=spec.w_out[parts[readout.source or 0], :, None],
+        feed=w_out[parts[readout.source or 0], :, None],
         loop=None,
         part_syn=share(spec.dash_syn_out)[:, None],
         part_mem=share(spec.dash_mem_out),

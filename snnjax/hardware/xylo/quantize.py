@@ -24,11 +24,13 @@ class QuantizationWarning(UserWarning):
     """Neurons that lose to rounding what they had."""
 
 
-def quantize(spec: Spec, method: Method = "channel") -> Spec:
+def quantize(spec: Spec, method: Method = "channel", bits: int | None = None) -> Spec:
     """Round a mapped network to the integers of its chip.
 
     A neuron computes the same if its weights, bias and threshold are all multiplied by one number,
-    its scale. Weights are then rounded to 8 bits and biases and thresholds to 16.
+    its scale. Weights are then rounded to 8 bits and biases and thresholds to 16. Weights of fewer
+    bits are shifted left by those that are missing, as the chip does, so that all that is coarser
+    are the weights: at 4 bits they are from -7 to 7, times 16, and states as fine as with 8.
 
     - "global": one scale for all hidden neurons, which takes the largest of their input weights,
       recurrent weights and biases to 127, and one for the readout, from its weights and biases.
@@ -46,13 +48,14 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
     Args:
         spec: what `map_network` gave.
         method: "global" or "channel".
+        bits: bits of the weights, sign included, from 2 to those of the chip; None for these.
 
     Returns:
         The spec in int32.
 
     Raises:
         TypeError: if `spec` is no Spec.
-        ValueError: if `method` is unknown or the spec is quantised already.
+        ValueError: if `method` or `bits` is none of these or the spec is quantised already.
 
     Warns:
         QuantizationWarning: if all weights of a neuron become 0, or its threshold would.
@@ -60,26 +63,27 @@ def quantize(spec: Spec, method: Method = "channel") -> Spec:
     require_kind(spec, Spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
-    integers = _integers(spec, method)
+    integers = _integers(spec, method, bits)
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(spec)):
-        _warn_of_losses(spec, integers, method)
+        _warn_of_losses(spec, integers, method, bits)
     return integers
 
 
-def _warn_of_losses(spec: Spec, integers: Spec, method: Method) -> None:
+def _warn_of_losses(spec: Spec, integers: Spec, method: Method, bits: int | None) -> None:
     lost = [
         f"all weights of {what} {n} become 0"
         for what, names in (("hidden neuron", ("w_in", "w_rec")), ("readout neuron", ("w_out",)))
         for n in np.flatnonzero(_fed(spec, names) & ~_fed(integers, names))
     ]
-    for name, scale in zip(("threshold", "threshold_out"), scales(spec, method), strict=True):
+    scale_of = scales(spec, method, shift_of(spec.chip, bits))
+    for name, scale in zip(("threshold", "threshold_out"), scale_of, strict=True):
         vanished = np.asarray(_threshold(getattr(spec, name), scale, spec.chip)) < 0.5
         lost += [f"`{name}[{n}]` becomes 1, and would be 0" for n in np.flatnonzero(vanished)]
     if lost:
         more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
         warnings.warn(
             f"{'; '.join(lost[:3])}{more}: weights and thresholds are too far apart for "
-            f"{spec.chip.weight_bits} and {spec.chip.state_bits} bits at one scale",
+            f"{bits or spec.chip.weight_bits} and {spec.chip.state_bits} bits at one scale",
             QuantizationWarning,
             stacklevel=3,
         )
@@ -92,26 +96,49 @@ def _fed(spec: Spec, names: tuple[str, ...]) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _integers(spec: Spec, method: Method) -> Spec:
-    integers = rounded(spec, *scales(spec, method))
+def _integers(spec: Spec, method: Method, bits: int | None) -> Spec:
+    shift = shift_of(spec.chip, bits)
+    integers = rounded(spec, *scales(spec, method, shift), shift)
     return jax.tree.map(lambda leaf: leaf.astype(jnp.int32), integers)
 
 
-def scales(spec: Spec, method: Method) -> tuple[Scale, Scale]:
-    """What the parameters of each hidden and each output neuron are multiplied with."""
+def shift_of(chip: Chip, bits: int | None) -> int:
+    """The left shift that makes weights of some bits as large as those of all bits of a chip.
+
+    Raises:
+        ValueError: if `bits` are fewer than 2 or more than the chip has.
+    """
+    if bits is not None and not 2 <= bits <= chip.weight_bits:
+        raise ValueError(
+            f"`bits` must be from 2 to {chip.weight_bits}, those of the weights of {chip.name}; "
+            f"got {bits}"
+        )
+    return 0 if bits is None else chip.weight_bits - bits
+
+
+def scales(spec: Spec, method: Method, shift: int) -> tuple[Scale, Scale]:
+    """What the parameters of each hidden and each output neuron are multiplied with.
+
+    Args:
+        spec: what `map_network` gave.
+        method: "global" or "channel".
+        shift: left shift of the weights, which are rounded before it; see `shift_of`.
+    """
     if method not in ("global", "channel"):
         raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
-    return _scale_hidden(spec, method), _scale_out(spec, method)
+    return _scale_hidden(spec, method, shift), _scale_out(spec, method, shift)
 
 
-def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
+def rounded(spec: Spec, hidden: Scale, out: Scale, shift: int) -> Spec:
     """The whole numbers that the chip holds, in floating point, with gradients straight through.
 
     Args:
         spec: what `map_network` gave.
         hidden: scale of each hidden neuron.
         out: scale of each output neuron.
+        shift: left shift of the weights.
     """
+    unit = 2.0**-shift
 
     def dash(values: FloatArray) -> FloatArray:
         return straight_through(
@@ -123,9 +150,9 @@ def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
 
     return dataclasses.replace(
         spec,
-        w_in=round_passthrough(spec.w_in * hidden[:, None]),
-        w_rec=round_passthrough(spec.w_rec * hidden[:, None]),
-        w_out=round_passthrough(spec.w_out * out),
+        w_in=round_passthrough(spec.w_in * (hidden[:, None] * unit)),
+        w_rec=round_passthrough(spec.w_rec * (hidden[:, None] * unit)),
+        w_out=round_passthrough(spec.w_out * (out * unit)),
         bias=None if spec.bias is None else round_passthrough(spec.bias * hidden),
         bias_out=None if spec.bias_out is None else round_passthrough(spec.bias_out * out),
         threshold=threshold(spec.threshold, hidden),
@@ -134,6 +161,9 @@ def rounded(spec: Spec, hidden: Scale, out: Scale) -> Spec:
         dash_syn=dash(spec.dash_syn),
         dash_mem_out=dash(spec.dash_mem_out),
         dash_syn_out=dash(spec.dash_syn_out),
+        weight_shift_in=shift,
+        weight_shift_rec=shift,
+        weight_shift_out=shift,
     )
 
 
@@ -141,16 +171,16 @@ def _threshold(threshold: Float[Array, " neurons"], scale: Scale, chip: Chip) ->
     return jnp.where(jnp.isfinite(threshold), threshold * scale, chip.max_state)
 
 
-def _scale_hidden(spec: Spec, method: Method) -> Scale:
-    weights = jnp.concatenate([spec.w_in, spec.w_rec])
-    return _scale(jnp.moveaxis(weights, 1, -1), spec.bias, spec.threshold, method, spec.chip)
+def _scale_hidden(spec: Spec, method: Method, shift: int) -> Scale:
+    weights = jnp.moveaxis(jnp.concatenate([spec.w_in, spec.w_rec]), 1, -1)
+    return _scale(weights, spec.bias, spec.threshold, method, spec.chip, shift)
 
 
-def _scale_out(spec: Spec, method: Method) -> Scale:
+def _scale_out(spec: Spec, method: Method, shift: int) -> Scale:
     parameters = spec.w_out, spec.bias_out, spec.threshold_out
-    shared = _scale(*parameters, "global", spec.chip)
+    shared = _scale(*parameters, "global", spec.chip, shift)
     never_fires = jnp.isinf(spec.threshold_out).any()
-    return jnp.where(never_fires, shared, _scale(*parameters, method, spec.chip))
+    return jnp.where(never_fires, shared, _scale(*parameters, method, spec.chip, shift))
 
 
 def _scale(
@@ -159,6 +189,7 @@ def _scale(
     threshold: Float[Array, " targets"],
     method: Method,
     chip: Chip,
+    shift: int,
 ) -> Scale:
     """The number that each target's weights, bias and threshold are multiplied with."""
     weight = jnp.max(jnp.abs(weights), axis=tuple(range(weights.ndim - 1)), initial=0)
@@ -168,4 +199,5 @@ def _scale(
     # A neuron that nothing feeds is scaled by its bias, or else its threshold.
     largest = jnp.where(weight > 0, weight, jnp.where(offset > 0, offset, threshold))
     fits = jnp.where(jnp.isfinite(threshold), chip.max_state / threshold, jnp.inf)
-    return jnp.minimum(chip.max_weight / largest, jnp.minimum(fits, chip.max_state / offset))
+    most = 2 ** (chip.weight_bits - shift - 1) - 1 << shift
+    return jnp.minimum(most / largest, jnp.minimum(fits, chip.max_state / offset))

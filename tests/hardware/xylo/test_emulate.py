@@ -59,8 +59,30 @@ def raster(mean, channels=4, batch=3, steps=30):
 
 
 @eqx.filter_jit
-def emulated(model, x, method):
-    return xylo.emulate(model, method=method)(x)
+def emulated(model, x, method, bits=None):
+    return xylo.emulate(model, method=method, bits=bits)(x)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits):
+    model, x = network(0, 10), raster(2.0)
+    spec = xylo.quantize(xylo.map_network(model), bits=bits)
+    xylo.require(spec)
+    assert spec.weight_shift_in == 8 - bits
+    assert (
+        max(int(jnp.abs(w).max()) for w in (spec.w_in, spec.w_rec, spec.w_out))
+        == {
+            2: 1,
+            4: 7,
+        }[bits]
+    )
+    trace, run = (
+        xylo.simulate(spec, x),
+        emulated(model, jnp.asarray(x, jnp.float32), "channel", bits),
+    )
+    assert trace.spikes_out.sum() > 50
+    for name in run._fields:
+        np.testing.assert_array_equal(getattr(run, name), getattr(trace, name), err_msg=name)
 
 
 @pytest.mark.parametrize("method", ["channel", "global"])
@@ -129,6 +151,9 @@ def test_what_is_no_raster_or_method_is_refused():
     assert integers.spikes_out.dtype == jnp.float32
     with pytest.raises(ValueError, match="`method` must be 'global' or 'channel'; got 'both'"):
         xylo.emulate(model, method="both")
+    for bits in (1, 9):
+        with pytest.raises(ValueError, match=f"`bits` must be from 2 to 8, .* got {bits}"):
+            xylo.emulate(model, bits=bits)
 
 
 @pytest.mark.parametrize("call", [xylo.check, xylo.quantize, lambda m: xylo.simulate(m, 0)])
