@@ -1,5 +1,8 @@
 """Data sets and the encoders that turn them into events."""
 
+from .audio import MelEvents as MelEvents
+from .augment import Augment as Augment
 from .digits import Split as Split, load_digits as load_digits
 from .encoders import evenly as evenly, rows_and_columns as rows_and_columns
+from .fsdd import load_fsdd as load_fsdd
 from .mnist import Mnist as Mnist, load_mnist as load_mnist, read_idx as read_idx

@@ -101,7 +101,13 @@ class MelEvents(eqx.Module):
 
     def __call__(self, audio: Float[Array, " samples"]) -> Float[Array, "time bands"]:
         """Event counts of one recording, of samples // hop steps."""
-        levels = self.levels(audio)
+        return self.counts(self.levels(audio))
+
+    def counts(self, levels: Float[Array, "time bands"]) -> Float[Array, "time bands"]:
+        """Event counts of the levels of one recording: the second half of the call on its sound.
+
+        What changes levels, such as `Augment`, comes before it.
+        """
         loudest = levels.max(axis=1, keepdims=True, initial=self.noise)
         if self.gain == "running":
             reference = jax.lax.cummax(loudest, axis=0)
