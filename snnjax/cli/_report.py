@@ -12,7 +12,7 @@ from rich.text import Text
 
 from .. import transforms
 from ..train.deploy import Scores
-from ..train.digits import Trained
+from ..train.recipe import Trained
 from ._runs import Opened
 from ._targets import Target
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from .. import transforms
 from ..train import load_checkpoint
 from ..train.loop import TrainState
-from ..train.run import Run, Settings
-from ._targets import TARGETS, Target
+from ..train.recipe import Training
+from ..train.run import Run
+from ._targets import DEFAULT_RECIPE, TARGETS, Target
 
 
 class Opened(NamedTuple):
@@ -23,19 +24,33 @@ class Opened(NamedTuple):
     state: TrainState
 
 
-def settings(name: str, given: dict[str, Any]) -> Settings:
-    """The settings of the recipe of a target, of which some are given.
+def settings(recipe: str, target: str, given: dict[str, Any]) -> Training:
+    """The settings of a recipe for a target, of which some are given.
 
     Raises:
-        ValueError: if there is no such target, or it has no such setting; or one is out of range.
+        ValueError: if there is no such pair, or it has no such setting; or one is out of range.
     """
-    known = {field.name for field in dataclasses.fields(target_of(name).settings)}
+    found = target_of(recipe, target)
+    known = {field.name for field in dataclasses.fields(found.settings)}
     for setting in given:
         if setting not in known:
+            name = f"the target {target}" if recipe == DEFAULT_RECIPE else f"the recipe {recipe}"
             raise ValueError(
-                f"`--{setting.replace('_', '-')}` is no option of the target {name}; leave it out"
+                f"`--{setting.replace('_', '-')}` is no option of {name}; leave it out"
             )
-    return target_of(name).settings(**given)
+    return found.settings(**given)
+
+
+def in_one_stage(recipe: str, target: str, through: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are given, with one stage for all epochs.
+
+    Raises:
+        ValueError: if stages are given as well.
+    """
+    if "stages" in given:
+        raise ValueError("`--through` and `--stages` both say what training goes through; give one")
+    epochs = given.get("epochs", target_of(recipe, target).settings().epochs)
+    return {**given, "stages": f"{through}:{epochs}"}
 
 
 def refuse_with_resume(given: Iterable[str]) -> None:
@@ -48,32 +63,43 @@ def refuse_with_resume(given: Iterable[str]) -> None:
         )
 
 
-def target_of(name: str) -> Target:
-    """The target of a name.
+def target_of(recipe: str, target: str) -> Target:
+    """What trains by a recipe for a target.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such recipe, or none for that target.
     """
-    if name not in TARGETS:
-        raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {name!r}")
-    return TARGETS[name]
+    recipes = list(dict.fromkeys(known for known, _ in TARGETS))
+    if recipe not in recipes:
+        raise ValueError(f"`recipe` must be one of {', '.join(recipes)}; got {recipe!r}")
+    targets = [family for known, family in TARGETS if known == recipe]
+    if target not in targets:
+        what = f"`target` must be one of {', '.join(targets)}"
+        what += "" if recipe == DEFAULT_RECIPE else f" with the recipe {recipe}"
+        raise ValueError(f"{what}; got {target!r}")
+    return TARGETS[recipe, target]
 
 
-def create(folder: Path, name: str, config: Any, plan: Path | None) -> Opened:
+def create(folder: Path, recipe: str, name: str, config: Training, plan: Path | None) -> Opened:
     """A new run for a target. What cannot be trained is refused before there is a folder.
 
     Raises:
         FileExistsError: if there is something at `folder` already.
-        ValueError: if the network does not fit the chip, or the plan does not fit the network.
+        ValueError: if the network does not fit the chip, or the plan does not fit the network or is
+            not trained through.
     """
-    target = target_of(name)
+    target = target_of(recipe, name)
     rules = None if plan is None else transforms.load(plan)
+    if plan is not None and all(stage.through != "plan" for stage in config.schedule):
+        raise ValueError(
+            f"`--plan` has no use where no stage goes through it; the stages are {config.stages}"
+        )
     target.require_fit(config, rules)
     data = target.recipe.load_data(config)
     state = target.recipe.start(config, data, rules)
     if plan is not None:
         target.require_plan(config, state.model)
-    run = Run.create(folder, "digits", dataclasses.asdict(config), name)
+    run = Run.create(folder, recipe, dataclasses.asdict(config), name)
     if plan is not None:
         shutil.copyfile(plan, run.plan)
     return Opened(run, target, config, data, state)
@@ -84,10 +110,10 @@ def reopen(folder: Path) -> Opened:
 
     Raises:
         FileNotFoundError: if there is no such folder, or no checkpoint in it.
-        ValueError: if it is not a run folder, or not of the digits.
+        ValueError: if it is not a run folder, or of a recipe that is not known.
     """
     run = Run.open(folder)
-    target = target_of(run.target)
+    target = target_of(run.recipe, run.target)
     config = target.settings.from_dict(run.config)
     rules = transforms.load(run.plan) if run.plan.exists() else None
     data = target.recipe.load_data(config)

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from .. import transforms
-from .._typing import Key
+from .._typing import Key, PyTree
 from ..hardware import dynapcnn, xylo
-from ..train import digits, images
+from ..train import digits, images, speech
 from ..train.deploy import Scores, deploy, padded, right, score, score_answers
-from ..train.run import Settings
+from ..train.recipe import Trained, Training
+from ..train.xylo import XyloTraining
 
 
 class Details(NamedTuple):
@@ -24,32 +25,34 @@ class Details(NamedTuple):
 
 
 class Target(abc.ABC):
-    """A family of chips: a recipe that trains for it, and its module in `hardware`.
+    """A family of chips and a recipe that trains for it.
 
-    The recipe has `load_data`, `start` and `train`, the module `load`, `save`, `check`, `require`
-    and `simulate`.
+    Attributes:
+        family: module in `hardware`; it has `load`, `save`, `check`, `require` and `simulate`.
+        recipe: module in `train`; it has `load_data`, `start` and `train`.
+        settings: those of the recipe.
+        folder: what the names of run folders begin with.
     """
 
     family: ModuleType
     recipe: ModuleType
-    settings: type[Settings]
+    settings: type[Training]
     folder: str
-    """What the names of run folders begin with."""
 
     @abc.abstractmethod
     def require_fit(self, config: Any, rules: transforms.Rules | None) -> None:
         """Raise ValueError for what cannot be trained, before any time is spent on it."""
 
     @abc.abstractmethod
-    def require_plan(self, config: Any, trained: digits.Trained) -> None:
+    def require_plan(self, config: Any, trained: Trained) -> None:
         """Raise ValueError if the plan that a user gave does not work."""
 
     @abc.abstractmethod
-    def deploy(self, config: Any, trained: digits.Trained) -> Any:
+    def deploy(self, config: Any, trained: Trained) -> Any:
         """The spec of a trained network."""
 
     @abc.abstractmethod
-    def score(self, config: Any, trained: digits.Trained, spec: Any, data: Any) -> Scores:
+    def score(self, config: Any, trained: Trained, spec: Any, data: Any) -> Scores:
         """The right answers among the held-out digits."""
 
     @abc.abstractmethod
@@ -57,7 +60,7 @@ class Target(abc.ABC):
         """The trace of all held-out digits, and which of them are right."""
 
     @abc.abstractmethod
-    def fidelity(self, trained: digits.Trained, spec: Any, data: Any) -> Any:
+    def fidelity(self, trained: Trained, spec: Any, data: Any) -> Any:
         """How far the integers are from what they came from, on the held-out digits."""
 
     @abc.abstractmethod
@@ -65,7 +68,7 @@ class Target(abc.ABC):
         """Resource, how much of it a network takes and how much there is."""
 
     @abc.abstractmethod
-    def details(self, config: Any, trained: digits.Trained, spec: Any) -> Details:
+    def details(self, config: Any, trained: Trained, spec: Any) -> Details:
         """What became of the parameters."""
 
     @abc.abstractmethod
@@ -78,45 +81,44 @@ class Target(abc.ABC):
 
 
 class _Xylo(Target):
-    family, recipe = xylo, digits
-    settings, folder = digits.DigitsConfig, "digits"
+    family = xylo
 
-    def require_fit(self, config: digits.DigitsConfig, rules: transforms.Rules | None) -> None:
-        xylo.map_network(digits.make_model(config), config.chip)
-        if rules is not None and config.bits != digits.DigitsConfig.bits:
+    def __init__(self, recipe: ModuleType, settings: type[XyloTraining], folder: str) -> None:
+        self.recipe, self.settings, self.folder = recipe, settings, folder
+
+    def require_fit(self, config: XyloTraining, rules: transforms.Rules | None) -> None:
+        xylo.map_network(self.recipe.make_model(config), config.chip)
+        if rules is not None and config.bits != 8:
             raise ValueError("`--bits` is of the plan that `--plan` replaces; set it in the file")
 
-    def require_plan(self, config: digits.DigitsConfig, trained: digits.Trained) -> None:
-        digits.check_plan(config, trained)
+    def require_plan(self, config: XyloTraining, trained: Trained) -> None:
+        self.recipe.check_plan(config, trained)
         burned = transforms.burn_in(trained.plan, trained.network, key=random_key(config))
         xylo.map_network(burned, config.chip)
 
-    def deploy(self, config: digits.DigitsConfig, trained: digits.Trained) -> xylo.Spec:
-        network, plan = trained.network, trained.plan
-        return deploy(network, plan, config.chip, config.method, key=random_key(config))
+    def deploy(self, config: XyloTraining, trained: Trained) -> xylo.Spec:
+        chip, plan = (config.chip, config.method, config.bits), _plan_of(config, trained)
+        return deploy(trained.network, plan, *chip, key=random_key(config))
 
-    def score(
-        self, config: digits.DigitsConfig, trained: digits.Trained, spec: Any, data: digits.Data
-    ) -> Scores:
-        return score(trained.network, trained.plan, spec, *data.test, key=random_key(config))
+    def score(self, config: XyloTraining, trained: Trained, spec: Any, data: Any) -> Scores:
+        plan, key = _plan_of(config, trained), random_key(config)
+        return score(trained.network, plan, spec, *data.test, key=key)
 
     def simulate_held_out(
-        self, config: digits.DigitsConfig, spec: xylo.Spec
+        self, config: XyloTraining, spec: xylo.Spec
     ) -> tuple[xylo.Trace, np.ndarray]:
-        rasters, labels = digits.load_data(config).test
-        events, late = padded(digits.make_model(config), rasters)
+        rasters, labels = self.recipe.load_data(config).test
+        events, late = padded(self.recipe.make_model(config), rasters)
         trace = xylo.simulate(spec, events)
         return trace, np.asarray(right(trace.spikes_out[:, late:], labels))
 
-    def fidelity(
-        self, trained: digits.Trained, spec: xylo.Spec, data: digits.Data
-    ) -> xylo.Fidelity:
+    def fidelity(self, trained: Trained, spec: xylo.Spec, data: Any) -> xylo.Fidelity:
         return xylo.fidelity(trained.network, spec, *data.test)
 
     def usage(self, spec: xylo.Spec) -> list[tuple[str, int, int | None]]:
         return [(use.resource, use.used, use.has) for use in xylo.usage(spec)]
 
-    def details(self, config: Any, trained: digits.Trained, spec: xylo.Spec) -> Details:
+    def details(self, config: Any, trained: Trained, spec: xylo.Spec) -> Details:
         changes = xylo.decay_report(trained.network, spec.chip)
         return Details("decays", [str(change) for change in changes])
 
@@ -137,20 +139,20 @@ class _Dynapcnn(Target):
     def require_fit(self, config: images.ImagesConfig, rules: transforms.Rules | None) -> None:
         images.make_plan(config, images.make_model(config))
 
-    def require_plan(self, config: images.ImagesConfig, trained: digits.Trained) -> None:
+    def require_plan(self, config: images.ImagesConfig, trained: Trained) -> None:
         images.check_plan(config, trained)
         self.deploy(config, trained)
 
-    def deploy(self, config: images.ImagesConfig, trained: digits.Trained) -> dynapcnn.Spec:
+    def deploy(self, config: images.ImagesConfig, trained: Trained) -> dynapcnn.Spec:
         return images.deploy(config, trained, key=random_key(config))
 
     def score(
-        self, config: images.ImagesConfig, trained: digits.Trained, spec: Any, data: images.Data
+        self, config: images.ImagesConfig, trained: Trained, spec: Any, data: images.Data
     ) -> Scores:
         trace = dynapcnn.simulate(spec, data.test[0], record=False)
         answers = spec.classes(trace.spikes_out)
-        key = random_key(config)
-        return score_answers(trained.network, trained.plan, answers, *data.test, key=key)
+        plan, key = _plan_of(config, trained), random_key(config)
+        return score_answers(trained.network, plan, answers, *data.test, key=key)
 
     def simulate_held_out(
         self, config: images.ImagesConfig, spec: dynapcnn.Spec
@@ -160,7 +162,7 @@ class _Dynapcnn(Target):
         return trace, np.asarray(right(spec.classes(trace.spikes_out), labels))
 
     def fidelity(
-        self, trained: digits.Trained, spec: dynapcnn.Spec, data: images.Data
+        self, trained: Trained, spec: dynapcnn.Spec, data: images.Data
     ) -> dynapcnn.Fidelity:
         return dynapcnn.fidelity(spec, *data.test)
 
@@ -173,7 +175,7 @@ class _Dynapcnn(Target):
             if used
         ]
 
-    def details(self, config: Any, trained: digits.Trained, spec: dynapcnn.Spec) -> Details:
+    def details(self, config: Any, trained: Trained, spec: dynapcnn.Spec) -> Details:
         report = images.losses(config, trained, key=random_key(config))
         return Details("scales", [str(loss) for loss in report])
 
@@ -195,12 +197,23 @@ class _Dynapcnn(Target):
         }
 
 
-TARGETS: Mapping[str, Target] = MappingProxyType({"xylo": _Xylo(), "dynapcnn": _Dynapcnn()})
-"""The families by the names that `--target` takes."""
+TARGETS: Mapping[tuple[str, str], Target] = MappingProxyType(
+    {
+        ("digits", "xylo"): _Xylo(digits, digits.DigitsConfig, "digits"),
+        ("digits", "dynapcnn"): _Dynapcnn(),
+        ("speech", "xylo"): _Xylo(speech, speech.SpeechConfig, "speech"),
+    }
+)
+"""By recipe and family, as `--recipe` and `--target` name them; the first is the default."""
 
-DEFAULT_TARGET = "xylo"
+DEFAULT_RECIPE, DEFAULT_TARGET = next(iter(TARGETS))
 
 
 def random_key(config: Any) -> Key:
     """What the random transforms of a plan draw from once training is over."""
     return jax.random.key(config.seed + 2)
+
+
+def _plan_of(config: Training, trained: Trained) -> PyTree | None:
+    """The plan that the network was trained for in the end, if it was one."""
+    return trained.plan if config.last_stage == "plan" else None

@@ -14,24 +14,33 @@ from ..nn import Chain, Network
 
 
 class Scores(NamedTuple):
-    """How many of `total` sequences each form of one network got right."""
+    """How many of `total` sequences each form of one network got right.
+
+    Attributes:
+        float_network: the network as it is.
+        transformed: through its plan; None if it was not trained for one.
+        integers: on the simulated chip.
+        total: number of sequences.
+    """
 
     float_network: int
-    transformed: int
+    transformed: int | None
     integers: int
     total: int
 
     def rows(self) -> list[tuple[str, int, float]]:
         """Name, number and share of right answers of each form."""
         names = "float network", "transformed parameters", "integers, bit-exact simulator"
-        return [(n, k, k / self.total) for n, k in zip(names, self[:3], strict=True)]
+        found = zip(names, self[:3], strict=True)
+        return [(name, k, k / self.total) for name, k in found if k is not None]
 
 
 def deploy(
     model: Chain,
-    plan: PyTree,
+    plan: PyTree | None,
     chip: xylo.Chip | str,
     method: Literal["global", "channel"],
+    bits: int | None = None,
     *,
     key: Key | None = None,
 ) -> xylo.Spec:
@@ -39,24 +48,25 @@ def deploy(
 
     Args:
         model: the trained network.
-        plan: the plan that it was trained with. What it does to activations and states stays
-            behind: the chip does what it does.
+        plan: the plan that it was trained with, if any. What it does to activations and states
+            stays behind: the chip does what it does.
         chip: a chip or its short name.
         method: how weights are scaled; see `xylo.quantize`.
+        bits: bits of the weights; see `xylo.quantize`.
         key: needed if a transform of a parameter is random.
 
     Raises:
         ValueError: if the network does not fit the chip, listing every limit that it breaks.
     """
-    burned = transforms.burn_in(plan, model, key=key)
-    spec = xylo.quantize(xylo.map_network(burned, chip), method)
+    burned = model if plan is None else transforms.burn_in(plan, model, key=key)
+    spec = xylo.quantize(xylo.map_network(burned, chip), method, bits)
     xylo.require(spec)
     return spec
 
 
 def score(
     model: Chain,
-    plan: PyTree,
+    plan: PyTree | None,
     spec: xylo.Spec,
     rasters: Float[Array, "n steps channels"],
     labels: Int[Array, " n"],
@@ -75,7 +85,7 @@ def score(
 
 def score_answers(
     model: Network,
-    plan: PyTree,
+    plan: PyTree | None,
     integers: Int[Array, "n steps classes"],
     rasters: Float[Array, "n steps *shape"],
     labels: Int[Array, " n"],
@@ -88,16 +98,20 @@ def score_answers(
 
     Args:
         model: the network.
-        plan: the plan that it was trained with.
+        plan: the plan that it was trained with, if any.
         integers: spikes of the simulated chip.
         rasters: what the network and the chip were given.
         labels: the right answers.
         key: needed if a transform of the plan is random.
     """
-    transformed = transforms.apply(plan, model, key=key)
-    answers = _run(model, rasters, key), _run(transformed, rasters, key), integers
-    float_network, through_plan, chip = (int(right(a, labels).sum()) for a in answers)
-    return Scores(float_network, through_plan, chip, len(labels))
+
+    def count(answers: FloatArray) -> int:
+        return int(right(answers, labels).sum())
+
+    transformed = None
+    if plan is not None:
+        transformed = count(_run(transforms.apply(plan, model, key=key), rasters, key))
+    return Scores(count(_run(model, rasters, key)), transformed, count(integers), len(labels))
 
 
 def padded(

@@ -1,13 +1,13 @@
 """A convolutional network that reads handwritten digits, trained for DYNAP-CNN and Speck."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int
 
 from .. import transforms
@@ -16,10 +16,16 @@ from ..datasets import evenly, load_digits, load_mnist
 from ..hardware import dynapcnn
 from ..nn import IAF, Flatten, Sequential
 from ..surrogate import PeriodicExponential
-from .deploy import right
-from .digits import SPIKES_PER_LOGIT, Trained, make_optimizer, try_step
-from .loop import Loss, Metrics, TrainState, init_state, make_epoch, run_epochs
-from .run import Settings
+from .loop import Loss, Metrics, TrainState, init_state
+from .recipe import (
+    Through,
+    Trained,
+    Training,
+    answer_loss,
+    make_optimizer,
+    train_in_stages,
+    try_step,
+)
 
 _TEST_FRACTION = 0.2
 _SMALL = 8
@@ -28,15 +34,10 @@ _GAIN = 3.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImagesConfig(Settings):
-    """Settings of a run.
+class ImagesConfig(Training):
+    """Settings of a run, besides those of every recipe.
 
     Attributes:
-        seed: of the weights, the order of the images and their shifts. The split is always the
-            same.
-        epochs: passes over the training images.
-        batch_size: images per step.
-        learning_rate: of Adam at the start; it falls to 0 along a cosine.
         shift: most pixels by which an image is moved along each axis, at random, in training.
         steps: length of a sequence.
         channels: of the first and the second convolution.
@@ -44,9 +45,7 @@ class ImagesConfig(Settings):
         data: folder with the files of MNIST; None for the 8 by 8 digits of scikit-learn.
     """
 
-    seed: int = 0
-    epochs: int = 40
-    batch_size: int = 32
+    stages: str = "plan:40"
     learning_rate: float = 3e-3
     shift: int = 0
     steps: int = 6
@@ -55,7 +54,8 @@ class ImagesConfig(Settings):
     data: str | None = None
 
     def __post_init__(self) -> None:
-        self._require_above_zero("epochs", "batch_size", "learning_rate", "steps")
+        super().__post_init__()
+        self._require_above_zero("steps")
         if self.shift < 0:
             raise ValueError(f"`shift` must be at least 0; got {self.shift}")
         if len(self.channels) != 2 or min(self.channels) < 1:
@@ -148,22 +148,21 @@ def start(config: ImagesConfig, data: Data, rules: transforms.Rules | None = Non
     """The state before the first epoch; its `model` is a `Trained`."""
     model = make_model(config)
     trained = Trained(model, make_plan(config, model, rules))
-    return init_state(trained, make_optimizer(config, data.train[1]))
+    return init_state(trained, make_optimizer(config, len(data.train[1])))
 
 
 def check_plan(config: ImagesConfig, trained: Trained) -> None:
     """Raise ValueError if one of the plan's transforms does not work on the network."""
     images = jnp.zeros((config.batch_size, *config.input_shape))
-    try_step(_loss(config), trained, (images, jnp.zeros(config.batch_size, jnp.int32)))
+    try_step(_loss(config, "plan"), trained, (images, jnp.zeros(config.batch_size, jnp.int32)))
 
 
 def train(
     config: ImagesConfig, data: Data, state: TrainState
 ) -> Iterator[tuple[TrainState, Metrics]]:
     """Train from `state` to the last epoch; gives the state and the metrics after each."""
-    optimizer = make_optimizer(config, data.train[1])
-    epoch = make_epoch(_loss(config), optimizer, config.batch_size, compiled="step")
-    yield from run_epochs(epoch, state, data.train, config.epochs, jax.random.key(config.seed + 1))
+    losses = functools.partial(_loss, config)
+    yield from train_in_stages(config, losses, data.train, state, compiled="step")
 
 
 def deploy(config: ImagesConfig, trained: Trained, *, key: Key | None = None) -> dynapcnn.Spec:
@@ -189,7 +188,7 @@ def losses(
 
 def _mapped(config: ImagesConfig, trained: Trained, key: Key | None) -> dynapcnn.Spec:
     network, before = trained.network, trained.plan.before
-    if before is not None:
+    if before is not None and config.last_stage == "plan":
         network = transforms.burn_in(before, network, key=key)
     return dynapcnn.map_network(network, config.chip, input_shape=config.input_shape)
 
@@ -204,16 +203,29 @@ def _shifted(image: Float[Array, "1 y x"], most: int, key: Key) -> Float[Array, 
     return jax.lax.dynamic_slice(around, (0, y, x), image.shape)
 
 
-def _loss(config: ImagesConfig) -> Loss:
+def _loss(config: ImagesConfig, through: Through) -> Loss:
     def loss(trained: Trained, batch: Any, key: Key) -> tuple[FloatArray, Metrics]:
         images, labels = batch
         shift_key, plan_key = jax.random.split(key)
         keys = jax.random.split(shift_key, len(images))
         moved = jax.vmap(lambda image, key: _shifted(image, config.shift, key))(images, keys)
-        network = transforms.apply(trained.plan, trained.network, key=plan_key)
-        spikes, _ = jax.vmap(network)(_encode(moved, config))
-        logits = spikes.sum(axis=1) / SPIKES_PER_LOGIT
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses.mean(), {"accuracy": right(spikes, labels).mean()}
+        spikes = _spikes(config, through, trained, _encode(moved, config), plan_key)
+        return answer_loss(spikes, labels)
 
     return loss
+
+
+def _spikes(
+    config: ImagesConfig,
+    through: Through,
+    trained: Trained,
+    events: Float[Array, "n t 1 y x"],
+    key: Key,
+) -> Float[Array, "n t classes"]:
+    network = trained.network
+    if through == "chip":
+        run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
+        return run(events).spikes_out
+    if through == "plan":
+        network = transforms.apply(trained.plan, network, key=key)
+    return jax.vmap(network)(events)[0]

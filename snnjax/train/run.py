@@ -110,7 +110,7 @@ class Run:
             raise ValueError(f'{header} is damaged: "recipe" or "config" is missing')
         return cls(path, content["recipe"], content["config"], content.get("target", "xylo"))
 
-    def log(self, **metrics: float) -> None:
+    def log(self, **metrics: float | str) -> None:
         """Append one line to `metrics.jsonl`."""
         with self.metrics.open("a") as file:
             file.write(json.dumps(metrics) + "\n")

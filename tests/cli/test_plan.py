@@ -17,7 +17,9 @@ from snnjax.cli._app import app
 from snnjax.hardware import xylo
 from snnjax.quant import Int
 from snnjax.train import digits, save_checkpoint
+from snnjax.train.recipe import Trained
 from snnjax.train.run import Run
+from snnjax.train.xylo import make_plan
 
 SMALL = ["--hidden", "24,16", "--time-constants", "2,4", "--epochs", "2", "--batch-size", "64"]
 
@@ -285,15 +287,15 @@ def test_help_names_the_options():
 def test_without_rules_the_recipe_has_its_own_plan():
     config = digits.DigitsConfig(hidden=(8,), time_constants=(2,), bits=5, method="global")
     model = digits.make_model(config)
-    plan = digits.make_plan(config, model)
+    plan = make_plan(config, model)
     assert plan.layers[0].weight == Int(5)
-    assert eqx.tree_equal(plan, digits.make_plan(config, model, transforms.rules(plan)))
+    assert eqx.tree_equal(plan, make_plan(config, model, transforms.rules(plan)))
 
 
 def test_checking_a_plan_computes_nothing():
     config = digits.DigitsConfig(hidden=(8,), time_constants=(2,))
     shapes = eqx.filter_eval_shape(digits.make_model, config)
-    trained = digits.Trained(shapes, digits.make_plan(config, digits.make_model(config)))
+    trained = Trained(shapes, make_plan(config, digits.make_model(config)))
     assert digits.check_plan(config, trained) is None
     assert all(
         isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(shapes) if hasattr(x, "dtype")

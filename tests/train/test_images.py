@@ -11,7 +11,7 @@ from snnjax import transforms
 from snnjax.hardware import dynapcnn
 from snnjax.train import images, init_state
 from snnjax.train.deploy import score_answers
-from snnjax.train.digits import Trained, make_optimizer
+from snnjax.train.recipe import Trained, make_optimizer
 
 DATA = Path(__file__).parents[3] / "shared/data/mnist-t10k"
 
@@ -64,7 +64,7 @@ def test_discretising_after_training_as_the_peer_does(config, data):
     """With its usual lower bound it does well; without one, its weights all but vanish."""
     model = images.make_model(config)
     plain = Trained(model, transforms.plan(model))
-    state = init_state(plain, make_optimizer(config, data.train[1]))
+    state = init_state(plain, make_optimizer(config, len(data.train[1])))
     network = trained(config, data, state).network
     bounds = lambda m: [m.layers[i].min_vmem for i in (1, 3, 6)]  # noqa: E731
     free = eqx.tree_at(bounds, network, replace_fn=lambda x: jnp.full_like(x, -1e4))
