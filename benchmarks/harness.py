@@ -31,12 +31,20 @@ class Settings:
         seconds: length of one turn; a function is called as often as fits, at least once.
         quick: sizes so small that the numbers mean nothing: whether it runs is all that is asked.
         results: folder for the JSON files.
+        data: folder of the data set of a benchmark that has one.
     """
 
     rounds: int = 25
     seconds: float = 0.05
     quick: bool = False
     results: Path = RESULTS
+    data: Path | None = None
+
+    def need_data(self) -> Path:
+        """The folder of the data set; ends the program if there is none."""
+        if self.data is None:
+            raise SystemExit("this benchmark needs `--data FOLDER`, the data set that it names")
+        return self.data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +180,9 @@ def main(*benchmarks: Callable[[Settings], Any], arguments: list[str] | None = N
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all")
     parser.add_argument("--rounds", type=int, help="how often reference and candidates take turns")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
+    parser.add_argument("--data", type=Path, help="folder of the data set, where one is needed")
     args = parser.parse_args(arguments)
-    settings = Settings(results=args.results)
+    settings = Settings(results=args.results, data=args.data)
     if args.quick:
         settings = dataclasses.replace(settings, quick=True, rounds=3, seconds=0.0)
     if args.rounds is not None:
