@@ -97,6 +97,10 @@ def train(
         int | None,
         typer.Option(help=_says("Most pixels or steps to move data by.", "shift")),
     ] = None,
+    gain: Annotated[
+        float | None,
+        typer.Option(help=_says("Largest change of the loudness of speech, in dB.", "gain")),
+    ] = None,
     snr: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +165,7 @@ def train(
             "noise": noise,
             "shift": shift,
             "stages": stages,
+            "gain": gain,
             "snr": None if snr is None else numbers("snr", snr),
             "stretch": stretch,
             "mask_bands": mask_bands,

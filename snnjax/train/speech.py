@@ -35,6 +35,7 @@ class SpeechConfig(xylo.XyloTraining):
         max_events: most events of a channel in one step, from 1 to the chip's 15.
         stretch: largest change of the speed in training; 0.1 is 10 %.
         shift: most steps by which a recording is moved in training.
+        gain: largest change of the loudness in training, in dB.
         snr: largest and smallest signal-to-noise ratio in training, in dB; () for no noise.
         mask_bands: most bands that are silenced in training.
         mask_time: most steps that are silenced in training.
@@ -54,6 +55,7 @@ class SpeechConfig(xylo.XyloTraining):
     max_events: int = 4
     stretch: float = 0.15
     shift: int = 5
+    gain: float = 0.0
     snr: tuple[float, ...] = ()
     mask_bands: int = 3
     mask_time: int = 8
@@ -70,6 +72,11 @@ class SpeechConfig(xylo.XyloTraining):
             raise ValueError(
                 f"`max_events` must be at most 15, what a chip takes; got {self.max_events}"
             )
+        if len(self.snr) not in (0, 2):
+            raise ValueError(f"`snr` must be two numbers of dB, or none; got {self.snr}")
+        for name, most in (("mask_bands", 16), ("mask_time", self.steps)):
+            if getattr(self, name) > most:
+                raise ValueError(f"`{name}` must be at most {most}; got {getattr(self, name)}")
         _augment(self)
 
 
@@ -152,6 +159,7 @@ def _augment(config: SpeechConfig) -> Augment:
     return Augment(
         stretch=config.stretch,
         shift=config.shift,
+        gain=config.gain,
         noise=config.snr or None,  # type: ignore[arg-type]
         mask_bands=config.mask_bands,
         mask_time=config.mask_time,

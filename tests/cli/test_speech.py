@@ -1,0 +1,110 @@
+"""Spoken digits from a folder of recordings, and training in stages, as a user types them."""
+
+import json
+import re
+
+import equinox as eqx
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from snnjax.cli import _runs
+from snnjax.hardware import xylo
+from snnjax.train import save_checkpoint
+
+from ._commands import call, trained
+
+SMALL = ["--recipe", "speech", "--hidden", "16", "--time-constants", "2", "--steps", "30"]
+STAGES = ["--stages", "float:2,plan:1,chip:2", "--batch-size", "20"]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A tone for each digit, which one can tell apart."""
+    folder = tmp_path_factory.mktemp("recordings")
+    time = np.arange(2000) / 8000
+    for digit in range(10):
+        for index in range(9):
+            tone = np.sin(2 * np.pi * (200 + 300 * digit + 5 * index) * time) * np.exp(-4 * time)
+            wavfile.write(folder / f"{digit}_me_{index}.wav", 8000, (2**14 * tone).astype(np.int16))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(recordings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "speech"
+    return trained(folder, *SMALL, *STAGES, "--data", recordings)
+
+
+def test_training_in_stages_leaves_the_whole_folder(run):
+    folder, output = run
+    assert "float network" in output
+    assert "transformed parameters" not in output  # the last stage has no plan
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["through"] for line in lines] == ["float"] * 2 + ["plan"] + ["chip"] * 2
+    summary = (folder / "summary.txt").read_text()
+    for part in ("speech for Xylo Audio 3", "of 50", "stages = float:2,plan:1,chip:2"):
+        assert part in summary
+    assert xylo.check(xylo.load(folder / "xylo.json")) == ()
+
+
+def test_the_other_commands_take_the_run(run):
+    folder, output = run
+    result = call("simulate", folder)
+    assert result.exit_code == 0, result.output
+    right = int(result.output.split("held-out digits: ")[1].split()[0])
+    assert re.search(rf"simulator\s*│\s*{right} │", output)
+    for command in (("check", folder), ("fidelity", folder)):
+        result = call(*command)
+        assert result.exit_code == 0, result.output
+
+
+def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings, tmp_path):
+    opened = _runs.create(
+        tmp_path / "parts", "speech", "xylo", _runs.reopen(run[0]).config, plan=None
+    )
+    state, _ = next(opened.target.recipe.train(opened.config, opened.data, opened.state))
+    save_checkpoint(opened.run.checkpoint, state)
+    result = call("train", "--resume", tmp_path / "parts")
+    assert result.exit_code == 0, result.output
+    assert eqx.tree_equal(xylo.load(tmp_path / "parts/xylo.json"), xylo.load(run[0] / "xylo.json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--recipe", "speech"), "`data` must be the folder of the Free Spoken Digit Dataset"),
+        (("--recipe", "music"), "`recipe` must be one of digits, speech; got 'music'"),
+        (
+            ("--recipe", "speech", "--target", "dynapcnn"),
+            "`target` must be one of xylo with the recipe speech; got 'dynapcnn'",
+        ),
+        (("--recipe", "speech", "--noise", "1"), "`--noise` is no option of the recipe speech"),
+        (("--stretch", "0.1"), "`--stretch` is no option of the target xylo"),
+        (("--through", "chip", "--stages", "chip:3"), "`--through` and `--stages` both say"),
+        (("--stages", "chip:x"), "`stages` must be some of float, plan, chip"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(options, message, tmp_path):
+    result = call("train", "--out", tmp_path / "run", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_that_nothing_goes_through_is_refused(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[by_family]\nweights = { transform = "Int", bits = 4 }\n')
+    result = call("train", "--out", tmp_path / "run", "--plan", plan, "--through", "chip")
+    assert result.exit_code == 2
+    assert "`--plan` has no use where no stage goes through it; the stages are chip:70" in (
+        result.stderr
+    )
+
+
+def test_written_digits_through_the_chip(tmp_path):
+    small = ["--hidden", "16", "--time-constants", "2", "--batch-size", "128", "--epochs", "2"]
+    folder, output = trained(tmp_path / "run", *small, "--through", "chip", "--bits", "4")
+    assert "transformed parameters" not in output
+    assert xylo.load(folder / "xylo.json").weight_shift_in == 4
+    assert "stages = chip:2" in (folder / "summary.txt").read_text()

@@ -1,0 +1,109 @@
+"""The recipe for spoken digits: what was trained through the chip is what the simulator runs."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnjax.hardware import xylo
+from snnjax.train import speech
+from snnjax.train.deploy import deploy, padded, right, score
+
+DATA = Path(__file__).parents[3] / "shared/data/free-spoken-digit-dataset"
+
+
+def sounds(n, steps, seed):
+    """Levels in which each class is a band that rises and falls at its own time."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 10
+    time, band = np.arange(steps)[:, None], np.arange(16)
+    distance = np.abs(band - labels[:, None, None] * 1.5) + np.abs(time - 10) / 5
+    levels = -10 - 12 * distance + rng.normal(0, 3, (n, steps, 16))
+    return jnp.asarray(np.maximum(levels, -80), jnp.float32), jnp.asarray(labels)
+
+
+def trained(**settings):
+    config = speech.SpeechConfig(
+        **{"hidden": (24,), "time_constants": (2,), "steps": 30, "batch_size": 20, **settings}
+    )
+    test_x, test_y = sounds(40, config.steps, seed=1)
+    events = jnp.stack([speech.front_end(config).counts(x) for x in test_x])
+    data = speech.Data(sounds(100, config.steps, seed=0), (events, test_y))
+    state, history = speech.start(config, data), []
+    for after, metrics in speech.train(config, data, state):
+        state = after
+        history.append({name: float(value) for name, value in metrics.items()})
+    return config, data, state.model, history
+
+
+@pytest.fixture(scope="module")
+def run():
+    return trained(
+        stages="float:30,plan:4,chip:4", bits=4, learning_rate=1e-2, mask_bands=1, mask_time=2
+    )
+
+
+def test_every_stage_learns(run):
+    config, _, _, history = run
+    assert len(history) == config.epochs == 38
+    assert history[29]["loss"] < 0.5 * history[0]["loss"]
+    assert min(epoch["accuracy"] for epoch in history[-2:]) > 0.8
+
+
+def test_what_was_trained_through_the_chip_is_what_the_simulator_runs(run):
+    config, data, model, _ = run
+    spec = deploy(model.network, None, config.chip, config.method, config.bits)
+    assert max(int(jnp.abs(w).max()) for w in (spec.w_in, spec.w_rec, spec.w_out)) == 7
+    events, late = padded(model.network, data.test[0])
+    emulated = xylo.emulate(model.network, config.chip, config.method, config.bits)(events)
+    simulated = xylo.simulate(spec, events)
+    np.testing.assert_array_equal(emulated.spikes_out, simulated.spikes_out)
+    scores = score(model.network, None, spec, *data.test)
+    answers = right(emulated.spikes_out[:, late:], data.test[1])
+    assert scores.integers == int(answers.sum()) > 30
+    assert scores.transformed is None
+    assert [name for name, _, _ in scores.rows()] == [
+        "float network",
+        "integers, bit-exact simulator",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_events": 16}, "`max_events` must be at most 15, what a chip takes; got 16"),
+        ({"max_events": 0}, "`max_events` must be above 0"),
+        ({"dt": 0.0}, "`dt` must be above 0"),
+        ({"stretch": -0.1}, "`stretch`"),
+        ({"mask_bands": 17}, "`mask_bands` must be at most 16"),
+        ({"snr": (10,)}, "`snr` must be two numbers"),
+        ({"bits": 1}, "`bits` must be from 2 to 8"),
+    ],
+)
+def test_settings_out_of_range_are_an_error_that_names_them(settings, message):
+    with pytest.raises(ValueError, match=message):
+        speech.SpeechConfig(**settings)
+
+
+def test_without_data_the_error_says_where_users_get_it():
+    with pytest.raises(ValueError, match=r"`data` must be the folder.*free-spoken-digit-dataset"):
+        speech.load_data(speech.SpeechConfig())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
+def test_spoken_digits_above_97_percent_in_the_simulator():
+    config = speech.SpeechConfig(data=str(DATA))
+    data = speech.load_data(config)
+    assert len(data.train[1]) == 2700
+    assert len(data.test[1]) == 300
+    state = speech.start(config, data)
+    for after, _ in speech.train(config, data, state):
+        state = after
+    network = state.model.network
+    spec = deploy(network, None, config.chip, config.method, config.bits)
+    scores = score(network, None, spec, *data.test)
+    for name, number, share in scores.rows():
+        print(f"{name}: {number} of {scores.total}, {share:.2%}")
+    assert scores.integers >= 0.97 * scores.total
