@@ -46,7 +46,7 @@ class SpeechConfig(xylo.XyloTraining):
         tau_syn_out: synaptic time constant of the readout.
     """
 
-    stages: str = "float:40,chip:20"
+    stages: str = "float:80,chip:40"
     batch_size: int = 64
     learning_rate: float = 3e-3
     data: str | None = None
@@ -57,8 +57,9 @@ class SpeechConfig(xylo.XyloTraining):
     shift: int = 5
     gain: float = 0.0
     snr: tuple[float, ...] = ()
-    mask_bands: int = 3
-    mask_time: int = 8
+    mask_bands: int = 1
+    mask_time: int = 2
+    p_dropout: float = 0.0
     hidden: tuple[int, ...] = (60, 60, 60)
     time_constants: tuple[int, ...] = (2, 4, 8)
     tau_mem: float = 20e-3
