@@ -34,6 +34,44 @@ def test_running_gain_looks_at_nothing_to_come():
     np.testing.assert_array_equal(front(sound)[:steps], front(louder)[:steps])
 
 
+def streamed(front, sound):
+    """Counts of a sound through `step`, a hop at a time."""
+    frames = sound[: len(sound) // front.hop * front.hop].reshape(-1, front.hop)
+
+    def step(state, frame):
+        counts, state = front.step(frame, state)
+        return state, counts
+
+    return jax.lax.scan(step, front.initial_state(), frames)[1]
+
+
+@pytest.mark.parametrize(("dt", "window"), [(10e-3, 32e-3), (20e-3, 10e-3)])
+def test_a_stream_gives_the_counts_of_the_whole_sound(dt, window):
+    front = MelEvents(8000, bands=8, dt=dt, window=window, max_events=15)
+    noise = jax.random.normal(jax.random.key(0), (4321,)) * jnp.linspace(0, 0.3, 4321) ** 2
+    found = streamed(front, noise)
+    np.testing.assert_array_equal(found, front(noise))
+    assert len(np.unique(found)) == 16
+
+
+def test_what_cannot_stream_is_an_error():
+    with pytest.raises(ValueError, match="to stream, take gain='running'"):
+        MelEvents(8000, gain="recording").step(jnp.zeros(80))
+    with pytest.raises(ValueError, match=r"next 80 samples, 0.01 s at 8000 Hz; .* \(81,\)"):
+        MelEvents(8000).step(jnp.zeros(81))
+    with pytest.raises(ValueError, match="`gain` must be 'running' or 'recording'; got 'agc'"):
+        MelEvents(8000, gain="agc")
+
+
+def test_levels_are_the_power_spectrum_through_the_filters_in_db():
+    sound = np.asarray(tone(500.0) * jnp.linspace(0.0, 1, 4000))
+    found = MelEvents(8000).levels(sound)
+    # Times the filters' factors of 12 bits.
+    frame = sound[4000 - 256 :] * np.hanning(256) / (np.hanning(256).sum() / 2)
+    power = np.abs(np.fft.rfft(frame)) ** 2 @ mel_filters(8000, 256, 16, 100.0, 4000.0)
+    np.testing.assert_allclose(found[-1], 10 * np.log10(np.maximum(power, 1e-8)), atol=0.005)
+
+
 def test_gain_does_not_matter_but_silence_is_silent():
     front, sound = MelEvents(8000), tone(700.0)
     # Equal but for the rounding of the logarithm next to a half.
@@ -42,7 +80,7 @@ def test_gain_does_not_matter_but_silence_is_silent():
 
 
 def test_counts_have_a_gradient():
-    grad = jax.grad(lambda x: MelEvents(8000)(x).sum())(tone(500.0) * 0.1)
+    grad = jax.jit(jax.grad(lambda x: MelEvents(8000)(x).sum()))(tone(500.0) * 0.1)
     assert np.isfinite(grad).all()
 
 
@@ -94,3 +132,13 @@ def test_the_official_split_of_the_data_set():
     assert len(test.labels) == 300
     assert np.bincount(test.labels).tolist() == [30] * 10
     assert np.abs(test.audio).max() <= 1
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
+def test_a_stream_of_50_recordings_gives_the_counts_of_the_batch():
+    _, test = load_fsdd(DATA)
+    front, audio = MelEvents(test.rate), jnp.asarray(test.audio[::6])
+    batch = jax.jit(jax.vmap(front))(audio)
+    alone = jax.jit(lambda all: jax.lax.map(lambda sound: streamed(front, sound), all))(audio)
+    assert len(batch) == 50
+    np.testing.assert_array_equal(alone, batch)
