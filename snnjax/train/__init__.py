@@ -1,6 +1,7 @@
 """Training: the loop, checkpoints and ready-made recipes."""
 
 from .checkpoint import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
+from .listen import Heard as Heard, listen as listen
 from .loop import (
     TrainState as TrainState,
     init_state as init_state,
