@@ -30,6 +30,7 @@ def dot(counts: FloatArray, weights: FloatArray) -> FloatArray:
 
 def within_range(
     isyn: Float[Array, "batch *targets"],
+    charge: Float[Array, "batch *targets"],
     counts: Float[Array, "batch sources"],
     weights: Float[Array, "sources *targets"],
     chip: Chip,
@@ -37,31 +38,38 @@ def within_range(
     """Whether no synaptic current can saturate while the sources are added up, in any order.
 
     |isyn| plus the sum of |count * weight| bounds every partial sum. Each source's largest weight
-    stands for all of its weights, which makes the bound a product with a vector. Where the bound is
-    too large for float32 to hold it exactly it is far out of range in any case.
+    stands for all of its weights, which makes the bound a product with a vector. Only where that is
+    too coarse is a product of matrices made: partial sums lie between what there was plus all that
+    is negative and what there was plus all that is positive. Where a bound is too large for float32
+    to hold it exactly it is far out of range in any case.
     """
     axes = tuple(range(1, isyn.ndim))
-    present = jnp.max(jnp.abs(isyn), axis=axes, initial=0)
     largest = jnp.max(jnp.abs(weights), axis=axes, initial=0)
-    return jnp.all(present + dot(counts, largest) <= chip.max_state)
+    most = jnp.expand_dims(dot(counts, largest), axes)
+
+    def closely() -> Bool[Array, ""]:
+        positive = dot(counts, jnp.maximum(weights, 0))
+        return jnp.all(within(isyn + positive, chip) & within(isyn + charge - positive, chip))
+
+    coarsely = jnp.all(jnp.abs(isyn) + most <= chip.max_state)
+    return lax.cond(coarsely, lambda: jnp.array(True), closely)
 
 
 def add_in_order(
     isyn: Float[Array, "batch *targets"],
+    charge: Float[Array, "batch *targets"],
     counts: Float[Array, "batch sources"],
     weights: Float[Array, "sources *targets"],
     chip: Chip,
 ) -> Float[Array, "batch *targets"]:
     """isyn = sat(isyn + count * weight) for every source in turn.
 
-    A product of matrices where nothing can saturate. Elsewhere the sources are added one by one,
-    for all targets of the whole batch. Saturating additions could be composed in a tree as well.
+    `charge`, the product of both, is added at once where nothing can saturate. Elsewhere the
+    sources are added one by one, for all targets of the whole batch. Saturating additions could be
+    composed in a tree as well.
     With 272 sources, 266 targets and a batch of 64, on 2 CPU cores, trees over blocks of sources
     take 6 to 15 ms, the loop 0.3 ms and the product of matrices 0.1 ms.
     """
-
-    def at_once() -> FloatArray:
-        return isyn + dot(counts, weights)
 
     def one_by_one() -> FloatArray:
         def add(total, source):  # type: ignore[no-untyped-def]
@@ -70,7 +78,8 @@ def add_in_order(
 
         return lax.scan(add, isyn, (counts.T, weights))[0]
 
-    return lax.cond(within_range(isyn, counts, weights, chip), at_once, one_by_one)
+    fits = within_range(isyn, charge, counts, weights, chip)
+    return lax.cond(fits, lambda: isyn + charge, one_by_one)
 
 
 @jax.custom_jvp
@@ -93,7 +102,7 @@ def loss_of(x: FloatArray, part: FloatArray) -> FloatArray:
         part: `share` of the dash.
     """
     shifted = jnp.floor(x * part)
-    return jnp.where(shifted == 0, jnp.sign(x), shifted)
+    return jnp.where(shifted == 0, jnp.where(x > 0, 1.0, 0.0), shifted)
 
 
 def charge_membrane(
@@ -121,7 +130,7 @@ def charge_membrane(
     return saturate(total, chip), inside & within(total, chip)
 
 
-def fire(vmem: FloatArray, threshold: FloatArray, most: FloatArray) -> FloatArray:
+def fire(vmem: FloatArray, threshold: FloatArray, most: FloatArray | float) -> FloatArray:
     """How often a neuron fires of its own: while vmem >= threshold, each time taking that off.
 
     Args:

@@ -101,7 +101,7 @@ def step(p: Population, state: State, events: Float[Array, "batch inputs"]) -> S
     """One time step of every neuron; `events` are within what an input channel carries."""
     n_hidden = p.weight.shape[0] - events.shape[1]
     counts = jnp.concatenate([events, state.spikes[:, :n_hidden]], axis=1)
-    isyn = add_in_order(state.isyn, counts, p.weight, p.chip)
+    isyn = add_in_order(state.isyn, dot(counts, p.weight), counts, p.weight, p.chip)
     isyn = isyn - loss_of(isyn, p.part_syn)
     vmem, _ = charge_membrane(state.vmem, p.part_mem, isyn.sum(axis=1), p.bias, p.chip)
     spikes, own = _fire(p, vmem)

@@ -83,9 +83,9 @@ def emulate(
         traces: list[States] = []
         for layer in layers:
             counts = events if layer.source is None else later(traces[layer.source].spikes)
-            shape = (*counts.shape[:2], *layer.parameters.threshold.shape)
-            handed = sum((traces[i].spikes for i in layer.skips), jnp.zeros(shape))
-            handed = jnp.minimum(handed, layer.rules.cap)
+            handed = None
+            if layer.skips:
+                handed = jnp.minimum(sum(traces[i].spikes for i in layer.skips), layer.rules.cap)
             traces.append(_through.run((layer.parameters, counts, handed, layer.rules)))
         return _gather(traces, mapped.n_synapses)
 
@@ -115,9 +115,9 @@ def _layers(
         width = slice(population.neurons.synapses)
         weights = w_in if population.source is None else w_rec[parts[population.source]]
         parameters = Parameters(
-            feed=weights[:, own, width],
-            loop=w_rec[own, own, width] if population.neurons.recurrent else None,
-            part_syn=share(spec.dash_syn[own, width]),
+            feed=_flat(weights[:, own, width]),
+            loop=_flat(w_rec[own, own, width]) if population.neurons.recurrent else None,
+            part_syn=_flat(share(spec.dash_syn[own, width])),
             part_mem=share(spec.dash_mem[own]),
             threshold=spec.threshold[own],
             bias=None if spec.bias is None else spec.bias[own],
@@ -126,9 +126,9 @@ def _layers(
         rules = Rules(chip, chip.max_spikes_hidden, surrogate, scale[own])
         layers.append(_Layer(population.source, population.skips, parameters, rules))
     parameters = Parameters(
-        feed=w_out[parts[readout.source or 0], :, None],
+        feed=w_out[parts[readout.source or 0]],
         loop=None,
-        part_syn=share(spec.dash_syn_out)[:, None],
+        part_syn=share(spec.dash_syn_out),
         part_mem=share(spec.dash_mem_out),
         threshold=spec.threshold_out,
         bias=spec.bias_out,
@@ -137,18 +137,23 @@ def _layers(
     return [*layers, _Layer(readout.source, (), parameters, rules)]
 
 
+def _flat(x: Float[Array, "*sources neurons synapses"]) -> FloatArray:
+    """Neuron by neuron within each synapse, along one axis."""
+    return jnp.swapaxes(x, -1, -2).reshape(*x.shape[:-2], -1)
+
+
 def _gather(traces: list[States], synapses: int) -> Emulation:
     """Batch first, and the hidden populations side by side."""
     *hidden, out = [jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), trace) for trace in traces]
-    isyn = [
-        jnp.pad(trace.isyn, ((0, 0),) * 3 + ((0, synapses - trace.isyn.shape[-1]),))
-        for trace in hidden
-    ]
+    isyn = []
+    for trace in hidden:
+        each = trace.isyn.reshape(*trace.vmem.shape[:2], -1, trace.vmem.shape[2])
+        isyn.append(jnp.pad(each, ((0, 0),) * 2 + ((0, synapses - each.shape[2]), (0, 0))))
     return Emulation(
         spikes_out=out.spikes,
         vmem_out=out.vmem,
-        isyn_out=out.isyn[..., 0],
+        isyn_out=out.isyn,
         spikes=jnp.concatenate([trace.spikes for trace in hidden], axis=-1),
         vmem=jnp.concatenate([trace.vmem for trace in hidden], axis=-1),
-        isyn=jnp.concatenate(isyn, axis=-2),
+        isyn=jnp.swapaxes(jnp.concatenate(isyn, axis=-1), -1, -2),
     )

@@ -63,26 +63,23 @@ def emulated(model, x, method, bits=None):
     return xylo.emulate(model, method=method, bits=bits)(x)
 
 
-@pytest.mark.parametrize("bits", [2, 4])
-def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits):
-    model, x = network(0, 10), raster(2.0)
-    spec = xylo.quantize(xylo.map_network(model), bits=bits)
+def assert_equal(model, x, method="channel", bits=None):
+    """Every state and spike of the emulation is the simulator's; returns the simulator's."""
+    spec = xylo.quantize(xylo.map_network(model), method, bits)
     xylo.require(spec)
-    assert spec.weight_shift_in == 8 - bits
-    assert (
-        max(int(jnp.abs(w).max()) for w in (spec.w_in, spec.w_rec, spec.w_out))
-        == {
-            2: 1,
-            4: 7,
-        }[bits]
-    )
-    trace, run = (
-        xylo.simulate(spec, x),
-        emulated(model, jnp.asarray(x, jnp.float32), "channel", bits),
-    )
-    assert trace.spikes_out.sum() > 50
+    trace = xylo.simulate(spec, x)
+    run = emulated(model, jnp.asarray(x, jnp.float32), method, bits)
     for name in run._fields:
         np.testing.assert_array_equal(getattr(run, name), getattr(trace, name), err_msg=name)
+    return spec, trace
+
+
+@pytest.mark.parametrize(("bits", "largest"), [(2, 1), (4, 7)])
+def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits, largest):
+    spec, trace = assert_equal(network(0, 10), raster(2.0), bits=bits)
+    assert spec.weight_shift_in == 8 - bits
+    assert max(int(jnp.abs(w).max()) for w in (spec.w_in, spec.w_rec, spec.w_out)) == largest
+    assert trace.spikes_out.sum() > 50
 
 
 @pytest.mark.parametrize("method", ["channel", "global"])
@@ -90,17 +87,27 @@ def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits):
 def test_every_state_and_spike_equals_the_simulator(gain, mean, method):
     saturated = spikes = 0
     for seed in range(4):
-        model, x = network(seed, gain), raster(mean)
-        trace = xylo.simulate(xylo.quantize(xylo.map_network(model), method), x)
-        run = emulated(model, jnp.asarray(x, jnp.float32), method)
-        for name in run._fields:
-            np.testing.assert_array_equal(
-                getattr(run, name), getattr(trace, name), err_msg=f"{name}, seed {seed}"
-            )
+        _, trace = assert_equal(network(seed, gain), raster(mean), method)
         saturated += int((np.abs(np.asarray(trace.isyn)) >= 32767 // 2).sum())
         spikes += int(trace.spikes_out.sum())
     assert spikes > 50
     assert saturated or mean < 1
+
+
+def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
+    recurrent = network(3, 10)
+    model = eqx.tree_at(
+        lambda m: [m.layers[1].w_rec, m.layers[2].layers[1].w_rec],
+        recurrent,
+        replace_fn=jnp.zeros_like,
+    )
+    x = raster(0.3)
+    x[:, 12:] = 0
+    x[0, :12] = 15
+    _, trace = assert_equal(model, x)
+    highest = np.abs(np.asarray(trace.isyn))[:, :, :6].max((0, 2, 3))  # fed by the input alone
+    assert highest.max() > 30_000
+    assert highest[-1] < 20_000
 
 
 def loss_of(run):
