@@ -8,3 +8,10 @@ from .loop import (
     make_epoch as make_epoch,
     run_epochs as run_epochs,
 )
+from .robustness import (
+    MismatchSweep as MismatchSweep,
+    adversarial_loss as adversarial_loss,
+    attack as attack,
+    kl_divergence as kl_divergence,
+    mismatch_sweep as mismatch_sweep,
+)

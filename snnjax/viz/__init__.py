@@ -3,3 +3,4 @@
 from ._cores import core_map as core_map
 from ._fidelity import fidelity as fidelity
 from ._histograms import parameter_histograms as parameter_histograms
+from ._robustness import robustness as robustness

@@ -1,0 +1,57 @@
+"""What mismatch of the parameters leaves of a network's accuracy."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from .._extras import extra
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLORS = ("#1b4f8f", "#c8722b", "#3a7d44", "#8a4f9e", "#7a7a7a")
+
+Sweep: TypeAlias = tuple[Float[np.ndarray, " levels"], Float[np.ndarray, "levels draws"]]
+"""Levels of mismatch and the accuracies at each: what `mismatch_sweep` gives."""
+
+
+def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
+    """Accuracy against mismatch, a line for each network.
+
+    The line is the mean over the draws of a level, the dark band one standard deviation to both
+    sides, the light one goes from the worst draw to the best.
+
+    Args:
+        sweeps: what `snnjax.train.mismatch_sweep` gave, by the name of the network; at most five.
+
+    Returns:
+        A matplotlib figure. `figure.savefig("robustness.png")` writes it.
+
+    Raises:
+        ImportError: if matplotlib is missing, naming the extra that brings it.
+        ValueError: if there are none or more than five.
+    """
+    if not 1 <= len(sweeps) <= len(_COLORS):
+        raise ValueError(f"`sweeps` must be from 1 to {len(_COLORS)} networks; got {len(sweeps)}")
+    with extra("viz"):
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    ax = figure.subplots()
+    for (name, (levels, accuracies)), color in zip(sweeps.items(), _COLORS, strict=False):
+        mean, std = accuracies.mean(1), accuracies.std(1)
+        low, high = accuracies.min(1), accuracies.max(1)
+        ax.fill_between(levels, low, high, color=color, alpha=0.10, lw=0)
+        near = np.maximum(mean - std, low), np.minimum(mean + std, high)
+        ax.fill_between(levels, *near, color=color, alpha=0.22, lw=0)
+        ax.plot(levels, mean, color=color, lw=1.6, marker="o", ms=4, label=name)
+    ax.set(xlabel="mismatch of the parameters (standard deviation)", ylabel="right answers")
+    ax.set_ylim(0, 1)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", lw=0.5, color="#dddddd")
+    ax.legend(frameon=False, loc="lower left")
+    return figure
