@@ -139,6 +139,14 @@ def train(
         Path | None,
         typer.Option(help="TOML file of transforms to train through, instead of the usual ones."),
     ] = None,
+    mismatch: Annotated[
+        float | None,
+        typer.Option(help=_says("Standard deviation of the weights, drawn anew.", "mismatch")),
+    ] = None,
+    attack: Annotated[
+        float | None,
+        typer.Option(help=_says("Change of weights by an adversary; 12 times as slow.", "attack")),
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(help=_says("Bits of the weights, at most 8.", "bits"))
     ] = None,
@@ -176,6 +184,8 @@ def train(
             "time_constants": (
                 None if time_constants is None else numbers("time-constants", time_constants)
             ),
+            "mismatch": mismatch,
+            "attack": attack,
             "bits": bits,
             "chip": chip,
             "method": method,

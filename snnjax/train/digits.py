@@ -15,7 +15,7 @@ from ..datasets import load_digits, rows_and_columns
 from ..networks import SynNet
 from . import xylo
 from .loop import Loss, Metrics, TrainState, init_state
-from .recipe import Through, Trained, answer_loss, make_optimizer, train_in_stages, try_step
+from .recipe import Through, Trained, make_loss, make_optimizer, train_in_stages, try_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,11 +100,11 @@ def _encode(images: Float[Array, "n 8 8"], config: DigitsConfig) -> Float[Array,
 
 
 def _loss(config: DigitsConfig, through: Through) -> Loss:
-    def loss(trained: Trained, batch: Any, key: Key) -> tuple[FloatArray, Metrics]:
-        images, labels = batch
+    def outputs(trained: Trained, batch: Any, key: Key) -> FloatArray:
+        images, _ = batch
         noise_key, model_key = jax.random.split(key)
         noisy = images + config.noise * jax.random.normal(noise_key, images.shape)
         events = _encode(noisy, config)
-        return answer_loss(xylo.spikes(config, through, trained, events, key=model_key), labels)
+        return xylo.spikes(config, through, trained, events, key=model_key)
 
-    return loss
+    return make_loss(config, outputs)

@@ -21,10 +21,11 @@ from .recipe import (
     Through,
     Trained,
     Training,
-    answer_loss,
+    make_loss,
     make_optimizer,
     train_in_stages,
     try_step,
+    with_mismatch,
 )
 
 _TEST_FRACTION = 0.2
@@ -204,15 +205,14 @@ def _shifted(image: Float[Array, "1 y x"], most: int, key: Key) -> Float[Array, 
 
 
 def _loss(config: ImagesConfig, through: Through) -> Loss:
-    def loss(trained: Trained, batch: Any, key: Key) -> tuple[FloatArray, Metrics]:
-        images, labels = batch
+    def outputs(trained: Trained, batch: Any, key: Key) -> FloatArray:
+        images, _ = batch
         shift_key, plan_key = jax.random.split(key)
         keys = jax.random.split(shift_key, len(images))
         moved = jax.vmap(lambda image, key: _shifted(image, config.shift, key))(images, keys)
-        spikes = _spikes(config, through, trained, _encode(moved, config), plan_key)
-        return answer_loss(spikes, labels)
+        return _spikes(config, through, trained, _encode(moved, config), plan_key)
 
-    return loss
+    return make_loss(config, outputs)
 
 
 def _spikes(
@@ -222,10 +222,11 @@ def _spikes(
     events: Float[Array, "n t 1 y x"],
     key: Key,
 ) -> Float[Array, "n t classes"]:
-    network = trained.network
+    plan_key, mismatch_key = key, jax.random.fold_in(key, 0)
+    network = with_mismatch(config, trained.network, mismatch_key)
     if through == "chip":
         run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
         return run(events).spikes_out
     if through == "plan":
-        network = transforms.apply(trained.plan, network, key=key)
+        network = transforms.apply(trained.plan, network, key=plan_key)
     return jax.vmap(network)(events)[0]

@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import equinox as eqx
 import jax
 import optax
-from jaxtyping import Array, Float, Int
 
-from .._typing import FloatArray, PyTree
+from .. import quant, transforms
+from .._typing import FloatArray, Key, PyTree
 from ..nn import Chain
-from .deploy import right
 from .loop import Loss, Metrics, TrainState, make_epoch, run_epochs
+from .robustness import Outputs, adversarial_loss
 from .run import Settings
 
 Through: TypeAlias = Literal["float", "plan", "chip"]
@@ -42,6 +42,10 @@ class Training(Settings):
         batch_size: sequences per step.
         learning_rate: of Adam at the start of the first stage; it falls to 0 along a cosine.
         later_rate: factor on it in the stages after the first.
+        mismatch: standard deviation of the weights in training, relative to each, drawn anew at
+            every step; see `snnjax.quant.mismatch`.
+        attack: largest change of a weight, relative to it, by an adversary in training; see
+            `snnjax.train.adversarial_loss`. A step takes 12 times as long.
     """
 
     seed: int = 0
@@ -50,6 +54,8 @@ class Training(Settings):
     batch_size: int = 32
     learning_rate: float = 1e-3
     later_rate: float = 1 / 3
+    mismatch: float = 0.0
+    attack: float = 0.0
 
     def __post_init__(self) -> None:
         shares = _shares(self.stages)
@@ -58,6 +64,9 @@ class Training(Settings):
         if not isinstance(self.epochs, int):
             raise ValueError(f"`epochs` must be a whole number; got {self.epochs!r}")
         self._require_above_zero("epochs", "batch_size", "learning_rate", "later_rate")
+        for name in ("mismatch", "attack"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"`{name}` must be at least 0; got {getattr(self, name)}")
 
     @property
     def schedule(self) -> tuple[Stage, ...]:
@@ -155,13 +164,33 @@ def train_in_stages(
                 yield state, metrics
 
 
-def answer_loss(
-    spikes: Float[Array, "n steps classes"], labels: Int[Array, " n"]
-) -> tuple[FloatArray, Metrics]:
-    """Cross-entropy of the readout's spike counts, and the share of right answers."""
-    logits = spikes.sum(axis=1) / SPIKES_PER_LOGIT
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return losses.mean(), {"accuracy": right(spikes, labels).mean()}
+def make_loss(config: Training, outputs: Outputs) -> Loss:
+    """Cross-entropy of the readout's spike counts, and the share of right answers.
+
+    Args:
+        config: the settings; with `attack` the weights are attacked in every step.
+        outputs: (trained, batch, key) -> the readout's spikes, (batch, steps, classes). The second
+            part of a batch are the labels.
+    """
+
+    def counts(trained: Trained, batch: Any, key: Key) -> FloatArray:
+        return outputs(trained, batch, key).sum(axis=1) / SPIKES_PER_LOGIT
+
+    def task(logits: FloatArray, batch: Any) -> tuple[FloatArray, Metrics]:
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+        return losses.mean(), {"accuracy": (logits.argmax(-1) == batch[1]).mean()}
+
+    if config.attack:
+        return adversarial_loss(counts, task, level=config.attack)
+    return lambda trained, batch, key: task(counts(trained, batch, key), batch)
+
+
+def with_mismatch(config: Training, network: Chain, key: Key) -> Chain:
+    """The network with its weights off by `config.mismatch`, each in its own way."""
+    if not config.mismatch:
+        return network
+    plan = transforms.plan(network, {"weights": quant.Mismatch(config.mismatch)})
+    return transforms.apply(plan, network, key=key)
 
 
 def try_step(loss: Loss, trained: Trained, batch: Any) -> None:

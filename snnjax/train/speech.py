@@ -16,7 +16,7 @@ from ..datasets.fsdd import Recordings
 from ..networks import SynNet
 from . import xylo
 from .loop import Loss, Metrics, TrainState, init_state
-from .recipe import Through, Trained, answer_loss, make_optimizer, train_in_stages, try_step
+from .recipe import Through, Trained, make_loss, make_optimizer, train_in_stages, try_step
 
 RATE = 8000
 """Samples per second of the recordings."""
@@ -171,11 +171,11 @@ def _augment(config: SpeechConfig) -> Augment:
 def _loss(config: SpeechConfig, through: Through) -> Loss:
     mel, augment = front_end(config), _augment(config)
 
-    def loss(trained: Trained, batch: Any, key: Key) -> tuple[FloatArray, Metrics]:
-        levels, labels = batch
+    def outputs(trained: Trained, batch: Any, key: Key) -> FloatArray:
+        levels, _ = batch
         augment_key, model_key = jax.random.split(key)
         keys = jax.random.split(augment_key, len(levels))
         events = jax.vmap(lambda x, key: mel.counts(augment(x, key=key)))(levels, keys)
-        return answer_loss(xylo.spikes(config, through, trained, events, key=model_key), labels)
+        return xylo.spikes(config, through, trained, events, key=model_key)
 
-    return loss
+    return make_loss(config, outputs)

@@ -11,7 +11,7 @@ from .. import quant, transforms
 from .._typing import Key, PyTree
 from ..hardware import xylo
 from ..networks import SynNet
-from .recipe import Through, Trained, Training
+from .recipe import Through, Trained, Training, with_mismatch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,13 @@ def spikes(
         events: whole numbers.
         key: for all that is random.
     """
-    network = trained.network
+    # None of the keys of the sequences: those are what folding in smaller numbers gives.
+    plan_key, mismatch_key = (jax.random.fold_in(key, len(events) + i) for i in range(2))
+    network = with_mismatch(config, trained.network, mismatch_key)
     if through == "chip":
         late = xylo.latency(network)
         run = xylo.emulate(network, config.chip, config.method, config.bits)
         return run(jnp.pad(events, ((0, 0), (0, late), (0, 0)))).spikes_out[:, late:]
     if through == "plan":
-        # None of the keys below: those are what folding in smaller numbers gives.
-        network = transforms.apply(trained.plan, network, key=jax.random.fold_in(key, len(events)))
+        network = transforms.apply(trained.plan, network, key=plan_key)
     return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
