@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.train.digits import DigitsConfig
+from snnjax.train.digits import Data, DigitsConfig, load_data, start, train
 from snnjax.train.recipe import make_optimizer
 
 
@@ -68,3 +68,20 @@ def test_the_rate_of_each_stage_falls_to_0_from_its_own_start():
 def test_other_settings_are_an_error_that_names_them(settings, message):
     with pytest.raises(ValueError, match=message):
         DigitsConfig.from_dict(settings)
+
+
+@pytest.mark.parametrize("setting", ["mismatch", "attack"])
+def test_training_against_mismatch_and_attacks_is_another_training(setting):
+    config = DigitsConfig(hidden=(6,), time_constants=(2,), batch_size=32)
+    data = load_data(config)
+    few = Data((data.train[0][:64], data.train[1][:64]), data.test)
+
+    def first_epoch(config):
+        _, metrics = next(train(config, few, start(config, few)))
+        return float(metrics["loss"])
+
+    plain = first_epoch(config)
+    assert first_epoch(dataclasses.replace(config, **{setting: 0.0})) == plain
+    assert first_epoch(dataclasses.replace(config, **{setting: 0.2})) != plain
+    with pytest.raises(ValueError, match=f"`{setting}` must be at least 0; got -0.1"):
+        DigitsConfig(**{setting: -0.1})
