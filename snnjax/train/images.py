@@ -226,7 +226,7 @@ def _spikes(
     network = with_mismatch(config, trained.network, mismatch_key)
     if through == "chip":
         run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
-        return run(events).spikes_out
+        return run(events).spikes_out[..., 0, 0]
     if through == "plan":
         network = transforms.apply(trained.plan, network, key=plan_key)
     return jax.vmap(network)(events)[0]

@@ -52,13 +52,13 @@ class SpeechConfig(xylo.XyloTraining):
     data: str | None = None
     steps: int = 100
     dt: float = 10e-3
-    max_events: int = 4
+    max_events: int = 8
     stretch: float = 0.15
     shift: int = 5
     gain: float = 0.0
     snr: tuple[float, ...] = ()
-    mask_bands: int = 1
-    mask_time: int = 2
+    mask_bands: int = 0
+    mask_time: int = 0
     p_dropout: float = 0.0
     hidden: tuple[int, ...] = (60, 60, 60)
     time_constants: tuple[int, ...] = (2, 4, 8)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from snnjax.cli import _runs
 from snnjax.hardware import dynapcnn
 from snnjax.train import images, save_checkpoint
 from snnjax.train.run import Run
@@ -190,3 +191,17 @@ def test_fidelity_compares_steps_with_events(run, tmp_path):
     refused = call("fidelity", run[0], "--figure", tmp_path / "report.png")
     assert refused.exit_code == 2
     assert "`--figure` is no option of the target dynapcnn" in refused.stderr
+
+
+def test_trained_through_the_chip_the_integers_answer_as_in_training(tmp_path):
+    folder, output = trained(tmp_path / "run", *SMALL, "--stages", "float,chip")
+    assert "transformed parameters" not in output
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["through"] for line in lines] == ["float", "chip"]
+    opened = _runs.reopen(folder)
+    rasters, labels = opened.data.test
+    run = dynapcnn.emulate(opened.state.model.network, input_shape=(1, 8, 8))
+    trace = dynapcnn.simulate(dynapcnn.load(folder / "dynapcnn.json"), rasters)
+    np.testing.assert_array_equal(run(rasters).spikes_out, trace.spikes_out)
+    right = int((trace.spikes_out[..., 0, 0].sum(1).argmax(-1) == labels).sum())
+    assert re.search(rf"simulator\s*│\s*{right} │", output)
