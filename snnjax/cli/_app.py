@@ -8,7 +8,7 @@ import typer
 
 from ..hardware import dynapcnn
 from ..train.run import Run
-from . import _fidelity, _plan, _report, _runs, _train
+from . import _fidelity, _mismatch, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command()(_train.train)
 app.command()(_plan.plan)
 app.command()(_fidelity.fidelity)
+app.command()(_mismatch.mismatch)
 
 
 @app.command()

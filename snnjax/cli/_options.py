@@ -30,3 +30,15 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ValueError(f"`--{option}` takes numbers such as 128,128; got {text!r}") from error
+
+
+def reals(option: str, text: str) -> tuple[float, ...]:
+    """`0,0.1` as numbers.
+
+    Raises:
+        ValueError: if it is something else; the message names the option.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"`--{option}` takes numbers such as 0,0.1; got {text!r}") from error

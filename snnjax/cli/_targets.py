@@ -1,17 +1,19 @@
 """What the commands ask of a family of chips, and which families there are."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from .. import transforms
 from .._typing import Key, PyTree
 from ..hardware import dynapcnn, xylo
-from ..train import digits, images, speech
+from ..train import digits, images, speech, xylo as through
 from ..train.deploy import Scores, deploy, padded, right, score, score_answers
 from ..train.recipe import Trained, Training
 from ..train.xylo import XyloTraining
@@ -54,6 +56,10 @@ class Target(abc.ABC):
     @abc.abstractmethod
     def score(self, config: Any, trained: Trained, spec: Any, data: Any) -> Scores:
         """The right answers among the held-out digits."""
+
+    @abc.abstractmethod
+    def answers(self, config: Any, trained: Trained, rasters: Any) -> Any:
+        """The readout's spikes through what the last stage of training went through, (n, t, k)."""
 
     @abc.abstractmethod
     def simulate_held_out(self, config: Any, spec: Any) -> tuple[Any, np.ndarray]:
@@ -104,6 +110,10 @@ class _Xylo(Target):
         plan, key = _plan_of(config, trained), random_key(config)
         return score(trained.network, plan, spec, *data.test, key=key)
 
+    def answers(self, config: XyloTraining, trained: Trained, rasters: Any) -> Any:
+        quiet, as_is = eqx.nn.inference_mode(trained), dataclasses.replace(config, mismatch=0.0)
+        return through.spikes(as_is, config.last_stage, quiet, rasters, key=random_key(config))
+
     def simulate_held_out(
         self, config: XyloTraining, spec: xylo.Spec
     ) -> tuple[xylo.Trace, np.ndarray]:
@@ -153,6 +163,10 @@ class _Dynapcnn(Target):
         answers = spec.classes(trace.spikes_out)
         plan, key = _plan_of(config, trained), random_key(config)
         return score_answers(trained.network, plan, answers, *data.test, key=key)
+
+    def answers(self, config: images.ImagesConfig, trained: Trained, rasters: Any) -> Any:
+        as_is = dataclasses.replace(config, mismatch=0.0)
+        return images.spikes(as_is, config.last_stage, trained, rasters, key=random_key(config))
 
     def simulate_held_out(
         self, config: images.ImagesConfig, spec: dynapcnn.Spec

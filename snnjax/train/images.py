@@ -194,6 +194,33 @@ def _mapped(config: ImagesConfig, trained: Trained, key: Key | None) -> dynapcnn
     return dynapcnn.map_network(network, config.chip, input_shape=config.input_shape)
 
 
+def spikes(
+    config: ImagesConfig,
+    through: Through,
+    trained: Trained,
+    events: Float[Array, "n t 1 y x"],
+    *,
+    key: Key,
+) -> Float[Array, "n t classes"]:
+    """What a network answers in training.
+
+    Args:
+        config: the settings.
+        through: what it is run through.
+        trained: the network and its plan.
+        events: whole numbers.
+        key: for all that is random.
+    """
+    plan_key, mismatch_key = key, jax.random.fold_in(key, 0)
+    network = with_mismatch(config, trained.network, mismatch_key)
+    if through == "chip":
+        run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
+        return run(events).spikes_out[..., 0, 0]
+    if through == "plan":
+        network = transforms.apply(trained.plan, network, key=plan_key)
+    return jax.vmap(network)(events)[0]
+
+
 def _encode(images: Float[Array, "n 1 y x"], config: ImagesConfig) -> Float[Array, "n t 1 y x"]:
     return jax.vmap(lambda image: evenly(image, config.steps))(images)
 
@@ -210,23 +237,6 @@ def _loss(config: ImagesConfig, through: Through) -> Loss:
         shift_key, plan_key = jax.random.split(key)
         keys = jax.random.split(shift_key, len(images))
         moved = jax.vmap(lambda image, key: _shifted(image, config.shift, key))(images, keys)
-        return _spikes(config, through, trained, _encode(moved, config), plan_key)
+        return spikes(config, through, trained, _encode(moved, config), key=plan_key)
 
     return make_loss(config, outputs)
-
-
-def _spikes(
-    config: ImagesConfig,
-    through: Through,
-    trained: Trained,
-    events: Float[Array, "n t 1 y x"],
-    key: Key,
-) -> Float[Array, "n t classes"]:
-    plan_key, mismatch_key = key, jax.random.fold_in(key, 0)
-    network = with_mismatch(config, trained.network, mismatch_key)
-    if through == "chip":
-        run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
-        return run(events).spikes_out[..., 0, 0]
-    if through == "plan":
-        network = transforms.apply(trained.plan, network, key=plan_key)
-    return jax.vmap(network)(events)[0]

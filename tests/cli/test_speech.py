@@ -15,7 +15,7 @@ from snnjax.train import save_checkpoint
 from ._commands import call, trained
 
 SMALL = ["--recipe", "speech", "--hidden", "16", "--time-constants", "2", "--steps", "30"]
-STAGES = ["--stages", "float:2,plan:1,chip:2", "--batch-size", "20"]
+STAGES = ["--stages", "float:30,plan:2,chip:2", "--batch-size", "20", "--learning-rate", "0.03"]
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def test_training_in_stages_leaves_the_whole_folder(run):
     assert "float network" in output
     assert "transformed parameters" not in output  # the last stage has no plan
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [line["through"] for line in lines] == ["float"] * 2 + ["plan"] + ["chip"] * 2
+    assert [line["through"] for line in lines] == ["float"] * 30 + ["plan"] * 2 + ["chip"] * 2
     summary = (folder / "summary.txt").read_text()
-    for part in ("speech for Xylo Audio 3", "of 50", "stages = float:2,plan:1,chip:2"):
+    for part in ("speech for Xylo Audio 3", "of 50", "stages = float:30,plan:2,chip:2"):
         assert part in summary
     assert xylo.check(xylo.load(folder / "xylo.json")) == ()
 
@@ -108,3 +108,22 @@ def test_written_digits_through_the_chip(tmp_path):
     assert "transformed parameters" not in output
     assert xylo.load(folder / "xylo.json").weight_shift_in == 4
     assert "stages = chip:2" in (folder / "summary.txt").read_text()
+
+
+def test_mismatch_at_level_0_is_the_run_itself(run, tmp_path):
+    folder, output = run
+    files = tmp_path / "sweep.json", tmp_path / "sweep.png"
+    options = ["--levels", "0,0.5", "--draws", "2", "--out", files[0], "--figure", files[1]]
+    result = call("mismatch", folder, *options)
+    assert result.exit_code == 0, result.output
+    sweep = json.loads(files[0].read_text())
+    as_is, off = sweep["accuracies"]
+    right = round(as_is[0] * 50)
+    assert as_is[0] == as_is[1] == pytest.approx(right / 50)
+    assert re.search(rf"simulator\s*│\s*{right} │", output)
+    assert min(as_is) > 0.3
+    assert as_is != off
+    assert files[1].stat().st_size > 1000
+    result = call("mismatch", folder, "--levels", "a")
+    assert result.exit_code == 2
+    assert "`--levels` takes numbers such as 0,0.1; got 'a'" in result.stderr
