@@ -12,7 +12,8 @@ class TimeStepDropout(eqx.Module):
 
     A static layer: a network applies it at every time step with a key of its own. It does nothing
     where `inference` is set, as `eqx.nn.inference_mode` does for a whole network. Spikes are
-    counts, which is why, unlike in `eqx.nn.Dropout`, they are not scaled by 1/(1-p).
+    counts, which is why, unlike in `eqx.nn.Dropout`, they are not scaled by 1/(1-p). To silence
+    neurons for a whole sequence, plan `quant.Dropout(p, shared=0)` for a layer's activations.
     Source: Rockpool, `TimeStepDropout`.
 
     Attributes:

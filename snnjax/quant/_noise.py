@@ -11,7 +11,14 @@ from ._transform import Transform
 _RATE = "a probability, from 0 to below 1"
 
 
-def dropout(x: FloatArray, rate: Real, *, key: Key | None, rescale: bool = False) -> FloatArray:
+def dropout(
+    x: FloatArray,
+    rate: Real,
+    *,
+    key: Key | None,
+    rescale: bool = False,
+    shared: int | None = None,
+) -> FloatArray:
     """Set each number to zero with the probability `rate`.
 
         y = x*[u >= rate], divided by 1 - rate with `rescale`       u uniform in [0, 1)
@@ -21,13 +28,14 @@ def dropout(x: FloatArray, rate: Real, *, key: Key | None, rescale: bool = False
         rate: the probability, from 0 to below 1; an array to sweep over.
         key: for the draws.
         rescale: whether to divide what is left by 1 - rate, so that the mean is that of `x`.
+        shared: an axis along which all numbers are set to zero or none; None for no such axis.
 
     Returns:
         An array of the shape and dtype of `x`. Dropped numbers have no gradient.
 
     Raises:
         TypeError: if `x` is not of floating-point numbers.
-        ValueError: if `rate` is no such probability, or `key` is missing.
+        ValueError: if `rate` is no such probability, `x` has no axis `shared`, or `key` is missing.
 
     Source: Rockpool, `dropout`, which does not rescale.
     """
@@ -35,20 +43,32 @@ def dropout(x: FloatArray, rate: Real, *, key: Key | None, rescale: bool = False
     x = floats("dropout", x)
     v = wide(x)
     p = cast(rate, v)
-    kept = jax.random.uniform(needed_key("dropout", key), x.shape, v.dtype) >= p
+    shape = x.shape
+    if shared is not None:
+        if not -x.ndim <= shared < x.ndim:
+            raise ValueError(f"`shared` must be an axis of `x`, of the shape {shape}; got {shared}")
+        shape = tuple(1 if i == shared % x.ndim else n for i, n in enumerate(shape))
+    kept = jax.random.uniform(needed_key("dropout", key), shape, v.dtype) >= p
     return like(jnp.where(kept, v / (1 - p) if rescale else v, 0), x)
 
 
 class Dropout(Transform):
     """Sets each number to zero at random; see `dropout`.
 
+    For weights it is a dropout of synapses: `transforms.apply` draws once, so all sequences of a
+    batch have the same synapses and every step of training others. For the outputs of a layer,
+    whose first axis is time, it silences spikes one by one, and neurons for a whole sequence with
+    `shared=0`: those of each sequence are others.
+
     Attributes:
         rate: the probability, from 0 to below 1; an array to sweep over.
         rescale: whether to divide what is left by 1 - rate.
+        shared: an axis along which all numbers are set to zero or none; None for no such axis.
     """
 
     rate: Real = 0.5
     rescale: bool = eqx.field(default=False, static=True)
+    shared: int | None = eqx.field(default=None, static=True)
 
     def __check_init__(self) -> None:
         between("rate", self.rate, 0, 1 - 1e-9, _RATE)
@@ -56,7 +76,8 @@ class Dropout(Transform):
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:
-        return dropout(x, self.rate, key=needed_key("Dropout", key), rescale=self.rescale)
+        own = needed_key("Dropout", key)
+        return dropout(x, self.rate, key=own, rescale=self.rescale, shared=self.shared)
 
 
 def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:

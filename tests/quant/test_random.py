@@ -108,6 +108,14 @@ def test_dropout_drops_its_share_and_keeps_the_rest(rescale, key):
     np.testing.assert_allclose(y[y != 0], 1 / 0.7 if rescale else 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shared", [0, 1, -2])
+def test_dropout_that_an_axis_shares_drops_all_along_it_or_nothing(shared, key):
+    y = drawn(Dropout(0.3, shared=shared), jnp.ones((200, 200)), key)
+    lines = y.max(axis=shared)
+    np.testing.assert_array_equal(y.min(axis=shared), lines)
+    assert abs(np.mean(lines == 0) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 200)
+
+
 def test_dropped_numbers_have_no_gradient(key):
     x, dropout = jnp.ones(200), Dropout(0.4, rescale=True)
     grad = jax.jit(jax.grad(lambda x: dropout(x, key=key).sum()))(x)
@@ -181,6 +189,10 @@ def test_sparsities_are_swept_over():
     [
         (lambda: Dropout(1.0), "`rate` must be a probability, from 0 to below 1; got 1.0"),
         (lambda: Dropout(-0.1), "`rate` must be a probability"),
+        (
+            lambda: Dropout(0.1, shared=2)(X, key=jax.random.key(0)),
+            r"`shared` must be an axis of `x`, of the shape .*; got 2",
+        ),
         (lambda: Mismatch(-0.1), "`std` must be at least 0; got -0.1"),
         (lambda: Prune(1.1), "`sparsity` must be a share, from 0 to 1; got 1.1"),
         (lambda: Prune(0.5, axis=2)(X), "`axis` is 2, but the array has the shape"),

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from snnjax import SynNet, quant, transforms
+from snnjax import SynNet, quant, record, transforms
 from snnjax.datasets import load_digits, rows_and_columns
 from snnjax.hardware import xylo
 from snnjax.train import (
@@ -160,6 +160,31 @@ def test_settings_of_transforms_are_no_parameters_of_the_network():
     assert jax.tree.leaves(plan)
     assert eqx.tree_equal(attacked[1], plan)
     assert not eqx.tree_equal(attacked[0], MODEL)
+
+
+def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence():
+    plan = transforms.plan(
+        MODEL,
+        {"weights": quant.Dropout(0.3)},
+        activations={"layers[1]": quant.Dropout(0.3, shared=0)},
+    )
+
+    @eqx.filter_jit
+    def run(model, key):
+        network = transforms.apply(plan, model, key=key)
+        keys = jax.random.split(key, len(BATCH[0]))
+        records = jax.vmap(lambda x, key: record(network, x, key=key)[2])(BATCH[0], keys)
+        return network.layers[0].weight, records["layers[1].spikes"], records["layers[1].output"]
+
+    weight, spikes, left = map(np.asarray, run(MODEL, KEY))
+    other, *_ = run(MODEL, jax.random.key(1))
+    assert np.any((weight == 0) != (other == 0))
+    fires = spikes.any(1)
+    kept = left.any(1)
+    np.testing.assert_array_equal(left, np.where(kept[:, None], spikes, 0))
+    dropped = fires & ~kept
+    assert 0.1 < dropped.sum() / fires.sum() < 0.5
+    assert len(np.unique(kept, axis=0)) > 1
 
 
 def test_arguments_that_do_not_work_are_errors():

@@ -35,6 +35,7 @@ ALL = [
     DeterministicRounding(15, grid="zero"),
     DeterministicRounding(9, input_range=[-1.0, 1.0], output_range=[-2, 2.5], clip=True),
     Dropout(0.25, rescale=True),
+    Dropout(0.25, shared=0),
     Int(4),
     Int(8, axis=0, scale="power_of_two"),
     Int(6, symmetric=False, scale="percentile", percentile=99.0),
