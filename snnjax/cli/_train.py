@@ -155,8 +155,8 @@ def train(
         typer.Option(help=_says(", ".join((*xylo.CHIPS, *dynapcnn.CHIPS)) + ".", "chip")),
     ] = None,
     method: Annotated[
-        Literal["channel", "global"] | None,
-        typer.Option(help=_says("Scale of the integers: per neuron or one.", "method")),
+        xylo.Method | None,
+        typer.Option(help=_says("Scale of the integers.", "method")),
     ] = None,
 ) -> None:
     """Train a network on written or spoken digits, make it integers for a chip and run those.

@@ -1,6 +1,6 @@
 """From a trained network to the integers of a chip, and what that costs in accuracy."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -39,7 +39,7 @@ def deploy(
     model: Chain,
     plan: PyTree | None,
     chip: xylo.Chip | str,
-    method: Literal["global", "channel"],
+    method: xylo.Method,
     bits: int | None = None,
     *,
     key: Key | None = None,

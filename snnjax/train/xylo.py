@@ -1,7 +1,6 @@
 """What the recipes for Xylo have in common."""
 
 import dataclasses
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +22,13 @@ class XyloTraining(Training):
             a chip.
         bits: bits of the weights, from 2 to 8, unless a plan of the user's says otherwise.
         chip: short name of the chip.
-        method: how the integers are scaled: "channel" or "global".
+        method: how the integers are scaled; see `snnjax.hardware.xylo.quantize`.
     """
 
     p_dropout: float = 0.1
     bits: int = 8
     chip: str = "audio3"
-    method: Literal["channel", "global"] = "channel"
+    method: xylo.Method = "channel"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +48,7 @@ def make_plan(config: XyloTraining, model: SynNet, rules: transforms.Rules | Non
     """
     if rules is not None:
         return transforms.plan(model, **rules._asdict())
-    axis = 0 if config.method == "channel" else None
+    axis = None if config.method == "global" else 0
     by_family = {"weights": quant.Int(config.bits, axis=axis), "decays": quant.Bitshift()}
     return transforms.plan(model, by_family)
 

@@ -15,7 +15,11 @@ from .fidelity import (
     fidelity as fidelity,
 )
 from .map import MappingWarning as MappingWarning, latency as latency, map_network as map_network
-from .quantize import QuantizationWarning as QuantizationWarning, quantize as quantize
+from .quantize import (
+    Method as Method,
+    QuantizationWarning as QuantizationWarning,
+    quantize as quantize,
+)
 from .report import (
     DecayChange as DecayChange,
     Usage as Usage,

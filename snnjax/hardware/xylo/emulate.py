@@ -62,8 +62,8 @@ def emulate(
         A function of numbers of events, `(batch, time, inputs)`, whole and at least 0. More than 15
         in a step and channel count as 15, as on the chip. Under `jax.jit` its values are not looked
         at; otherwise what is no such number is a ValueError, as is another shape. The batch is an
-        axis of it and not a `jax.vmap` around it, so that the slow way of adding up is taken only
-        where something may saturate.
+        axis of it. A `jax.vmap` around it gives the same, but adds up in the slow way for every
+        sequence as soon as something may saturate in one of them.
 
     Raises:
         ValueError: as `map_network` and `quantize` do.

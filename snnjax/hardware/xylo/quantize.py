@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import equinox as eqx
 import jax
@@ -16,7 +16,10 @@ from ...passthrough import round_passthrough, straight_through
 from .._limits import require_kind
 from .spec import Chip, Spec
 
-Method: TypeAlias = Literal["global", "channel"]
+Method: TypeAlias = Literal["global", "channel", "least_squares"]
+_CLIPS = tuple(n / 10 for n in range(10, 2, -1))
+"""Where "least_squares" may cut weights off, as a share of the largest one; on a tie the first."""
+
 Scale: TypeAlias = Float[Array, " neurons"]
 
 
@@ -36,6 +39,10 @@ def quantize(spec: Spec, method: Method = "channel", bits: int | None = None) ->
       recurrent weights and biases to 127, and one for the readout, from its weights and biases.
     - "channel": a scale for each neuron, which takes the largest weight that feeds it to 127. This
       is finer: no neuron pays for another's outlier.
+    - "least_squares": the same, but the weight that becomes the largest integer is from 0.3 to 1
+      times the largest one, whichever changes the neuron's weights least, in the sum of squares;
+      larger weights become that integer too. This is for weights of few bits, the others of which
+      would round to 0. Where all 8 bits are used it is hardly ever different.
 
     Where a threshold, or a bias, would not fit 16 bits at that scale, the neuron gets the largest
     scale at which it does; a threshold is at least 1. A readout with infinite thresholds gets the
@@ -47,7 +54,7 @@ def quantize(spec: Spec, method: Method = "channel", bits: int | None = None) ->
 
     Args:
         spec: what `map_network` gave.
-        method: "global" or "channel".
+        method: "global", "channel" or "least_squares".
         bits: bits of the weights, sign included, from 2 to those of the chip; None for these.
 
     Returns:
@@ -121,11 +128,12 @@ def scales(spec: Spec, method: Method, shift: int) -> tuple[Scale, Scale]:
 
     Args:
         spec: what `map_network` gave.
-        method: "global" or "channel".
+        method: "global", "channel" or "least_squares".
         shift: left shift of the weights, which are rounded before it; see `shift_of`.
     """
-    if method not in ("global", "channel"):
-        raise ValueError(f"`method` must be 'global' or 'channel'; got {method!r}")
+    if method not in get_args(Method):
+        names = ", ".join(map(repr, get_args(Method)))
+        raise ValueError(f"`method` must be one of {names}; got {method!r}")
     return _scale_hidden(spec, method, shift), _scale_out(spec, method, shift)
 
 
@@ -138,7 +146,11 @@ def rounded(spec: Spec, hidden: Scale, out: Scale, shift: int) -> Spec:
         out: scale of each output neuron.
         shift: left shift of the weights.
     """
-    unit = 2.0**-shift
+    unit, most = 2.0**-shift, _most(spec.chip, shift)
+
+    def weights(values: FloatArray, scale: FloatArray) -> FloatArray:
+        whole = jnp.clip(jnp.round(values * (scale * unit)), -most, most)
+        return straight_through(values * (scale * unit), whole)
 
     def dash(values: FloatArray) -> FloatArray:
         return straight_through(
@@ -150,9 +162,9 @@ def rounded(spec: Spec, hidden: Scale, out: Scale, shift: int) -> Spec:
 
     return dataclasses.replace(
         spec,
-        w_in=round_passthrough(spec.w_in * (hidden[:, None] * unit)),
-        w_rec=round_passthrough(spec.w_rec * (hidden[:, None] * unit)),
-        w_out=round_passthrough(spec.w_out * (out * unit)),
+        w_in=weights(spec.w_in, hidden[:, None]),
+        w_rec=weights(spec.w_rec, hidden[:, None]),
+        w_out=weights(spec.w_out, out),
         bias=None if spec.bias is None else round_passthrough(spec.bias * hidden),
         bias_out=None if spec.bias_out is None else round_passthrough(spec.bias_out * out),
         threshold=threshold(spec.threshold, hidden),
@@ -199,5 +211,23 @@ def _scale(
     # A neuron that nothing feeds is scaled by its bias, or else its threshold.
     largest = jnp.where(weight > 0, weight, jnp.where(offset > 0, offset, threshold))
     fits = jnp.where(jnp.isfinite(threshold), chip.max_state / threshold, jnp.inf)
-    most = 2 ** (chip.weight_bits - shift - 1) - 1 << shift
-    return jnp.minimum(most / largest, jnp.minimum(fits, chip.max_state / offset))
+    most = _most(chip, shift)
+    if method == "least_squares":
+        largest = largest * _best_clip(weights / largest, most)
+    return jnp.minimum((most << shift) / largest, jnp.minimum(fits, chip.max_state / offset))
+
+
+def _most(chip: Chip, shift: int) -> int:
+    """The largest weight that is left of a chip's with so many bits less."""
+    return int(2 ** (chip.weight_bits - shift - 1)) - 1
+
+
+def _best_clip(weights: Float[Array, "*sources targets"], most: int) -> Float[Array, " targets"]:
+    """Where to cut off weights of at most 1, so that the sum of squares of all changes is least."""
+
+    def change(clip: FloatArray) -> Float[Array, " targets"]:
+        kept = jnp.clip(jnp.round(weights * (most / clip)), -most, most) * (clip / most)
+        return jnp.sum(jnp.square(kept - weights), axis=tuple(range(weights.ndim - 1)))
+
+    clips = jnp.asarray(_CLIPS, weights.dtype)
+    return clips[jnp.argmin(jax.lax.map(change, clips), axis=0)]

@@ -197,7 +197,7 @@ def test_integers_always_fit_the_chip(seed, log_scale, method, threshold):
 
 
 def test_quantizing_twice_or_by_an_unknown_method_is_an_error():
-    with pytest.raises(ValueError, match="`method` must be 'global' or 'channel'; got 'layer'"):
+    with pytest.raises(ValueError, match="`method` must be one of 'global', .*; got 'layer'"):
         xylo.quantize(spec_of(), "layer")
     with pytest.raises(ValueError, match="quantised already"):
         xylo.quantize(xylo.quantize(spec_of()))
@@ -207,3 +207,34 @@ def test_works_under_jit():
     spec = spec_of()
     compiled = eqx.filter_jit(xylo.quantize)(spec)
     assert eqx.tree_equal(compiled, xylo.quantize(spec))
+
+
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_least_squares_is_the_best_of_its_candidates(bits):
+    spec, most = spec_of(bias=None), 2 ** (bits - 1) - 1
+    integers = xylo.quantize(spec, "least_squares", bits)
+    weights = np.concatenate([spec.w_in, spec.w_rec])
+    found = np.concatenate([integers.w_in, integers.w_rec])
+    clips = []
+    for n in range(5):
+        changes = {}
+        for clip in np.arange(3, 11) / 10:
+            unit = clip * np.abs(weights[:, n]).max() / most
+            whole = np.clip(np.round(weights[:, n] / unit), -most, most)
+            changes[clip] = np.square(whole * unit - weights[:, n]).sum()
+        clips.append(min(changes, key=changes.get))
+        unit = clips[-1] * np.abs(weights[:, n]).max() / most
+        np.testing.assert_array_equal(
+            found[:, n], np.clip(np.round(weights[:, n] / unit), -most, most)
+        )
+        threshold = float(spec.threshold[n]) / unit * 2 ** (8 - bits)
+        assert abs(int(integers.threshold[n]) - threshold) <= 0.51
+    assert min(clips) < 1 or bits == 8
+
+
+def test_least_squares_leaves_a_neuron_without_weights_alone():
+    none = spec_of(w_in=jnp.zeros((4, 5, 2)), w_rec=jnp.zeros((5, 5, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = xylo.quantize(none, "least_squares"), xylo.quantize(none, "channel")
+    assert eqx.tree_equal(*found)
