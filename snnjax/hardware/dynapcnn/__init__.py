@@ -13,6 +13,7 @@ from ._layers import (
     discretize_spike as discretize_spike,
 )
 from .check import Violation as Violation, check as check, require as require
+from .emulate import Emulation as Emulation, emulate as emulate
 from .events import (
     Events as Events,
     EventTrace as EventTrace,

@@ -48,7 +48,7 @@ def convolve(
     weight, mask = core.weight.astype(jnp.float32), (1 << digit) - 1
 
     def one(rest: Int[Array, "n in height width"]) -> Float[Array, "n out y x"]:
-        return _convolution(core, (rest & mask).astype(jnp.float32), weight)
+        return convolution(core, (rest & mask).astype(jnp.float32), weight)
 
     def more(carry: Any) -> Any:
         rest, shift, exact, nearly = carry
@@ -72,11 +72,12 @@ def _cut(
 
 def _in_integers(core: Core, counts: Int[Array, "n in height width"]) -> tuple[Array, Array]:
     """The same for kernels too large for float32, which no chip holds."""
-    exact = _convolution(core, counts, core.weight.astype(jnp.int32))
-    return exact, _convolution(core, counts.astype(jnp.float32), core.weight.astype(jnp.float32))
+    exact = convolution(core, counts, core.weight.astype(jnp.int32))
+    return exact, convolution(core, counts.astype(jnp.float32), core.weight.astype(jnp.float32))
 
 
-def _convolution(core: Core, x: Array, weight: Array) -> Array:
+def convolution(core: Core, x: Array, weight: Array) -> Array:
+    """What a core adds up, in the precision of `x` and `weight`; of `core` only sizes are used."""
     if core.kernel_size == core.input_shape[1:] and core.padding == (0, 0):
         return jnp.einsum("ncyx,fcyx->nf", x, weight, precision="highest")[..., None, None]
     return lax.conv_general_dilated(
@@ -89,6 +90,21 @@ def _convolution(core: Core, x: Array, weight: Array) -> Array:
     )
 
 
+def charge(
+    core: Core,
+    vmem: Int[Array, "*batch out y x"],
+    drive: Int[Array, "*batch out y x"],
+    state_bits: int,
+) -> tuple[Int[Array, "*batch out y x"], Bool[Array, "*batch out y x"]]:
+    """sat(vmem + drive + bias), and where that was cut."""
+    low, high = bounds(state_bits)
+    total = vmem + drive
+    if core.bias is not None:
+        total = total + core.bias[:, None, None]
+    vmem = jnp.clip(total, low, high)
+    return vmem, vmem != total
+
+
 def fire(
     core: Core,
     vmem: Int[Array, "*batch out y x"],
@@ -96,12 +112,7 @@ def fire(
     state_bits: int,
 ) -> Step:
     """One step of the neurons: vmem = sat(vmem + drive + bias), spikes, reset, lower bound."""
-    low, high = bounds(state_bits)
-    total = vmem + drive
-    if core.bias is not None:
-        total = total + core.bias[:, None, None]
-    vmem = jnp.clip(total, low, high)
-    saturated = vmem != total
+    vmem, saturated = charge(core, vmem, drive, state_bits)
     spikes = _spikes(core, vmem)
     if core.reset == "zero":
         vmem = jnp.where(spikes > 0, 0, vmem)

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._typing import FloatArray
 from .spec import Core, Shape
 
 
@@ -139,12 +140,24 @@ def with_norm(product: Product, norm: eqx.nn.BatchNorm, state: eqx.nn.State | No
         channels = product.weight.shape[0]
         raise ValueError(f"takes {norm.input_size} channels, but gets {channels}")
     mean, variance = statistics(norm, state)
-    gain = jnp.sqrt(variance + norm.eps)
-    gain = 1 / gain if norm.weight is None else norm.weight / gain
+    root = _settled(jnp.sqrt(_settled(variance + norm.eps)))
+    gain = _settled(1 / root if norm.weight is None else norm.weight / root)
     bias = -mean if product.bias is None else product.bias - mean
-    bias = bias * gain if norm.bias is None else norm.bias + bias * gain
-    weight = product.weight * gain[:, None, None, None]
+    bias = _settled(_settled(bias) * gain)
+    bias = bias if norm.bias is None else norm.bias + bias
+    weight = _settled(product.weight * gain[:, None, None, None])
     return dataclasses.replace(product, weight=weight, bias=bias)
+
+
+def _settled(x: FloatArray) -> FloatArray:
+    """`x`, out of a compiler's reach.
+
+    It may take a product and a sum in one, or multiply with the inverse of a root. In training,
+    which is compiled, a weight would then differ from that of the export in its last digit, and
+    now and then be rounded to another integer. A bound that no number exceeds keeps it from that.
+    """
+    most = jnp.finfo(x.dtype).max
+    return jnp.where(jnp.isfinite(x), jnp.clip(x, -most, most), x)
 
 
 def statistics(norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> tuple[Array, Array]:
@@ -158,4 +171,5 @@ def statistics(norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> tuple[Array, Arra
     steps = state.get(norm.batch_counter)
     # Both averages start from 0 and are short of the rest of their weights.
     share = jnp.where(steps == 0, 1, 1 - norm.momentum ** steps.astype(mean.dtype))
-    return mean / share, variance / share
+    inverse = _settled(1 / _settled(share))
+    return _settled(mean * inverse), _settled(variance * inverse)

@@ -22,6 +22,16 @@ def as_counts(raster: ArrayLike, spec: Spec) -> Int[Array, "*batch time channels
         ValueError: if its shape is not the one that `spec` takes, or it holds anything but numbers
             of events.
     """
+    require_shape(raster, spec)
+    if not isinstance(raster, jax.core.Tracer):
+        known = np.asarray(raster)
+        require_counts("raster", known)
+        return jnp.asarray(known.astype(np.int32))
+    return _as_traced_counts(raster)
+
+
+def require_shape(raster: ArrayLike, spec: Spec) -> None:
+    """Raise ValueError unless a raster, or a batch of them, is for the input of `spec`."""
     shape, wanted = np.shape(raster), spec.input_shape
     if len(shape) not in (4, 5) or shape[-3:] != wanted:
         sizes = ", ".join(map(str, wanted))
@@ -29,11 +39,6 @@ def as_counts(raster: ArrayLike, spec: Spec) -> Int[Array, "*batch time channels
             f"`raster` must have the shape (time, {sizes}) or (batch, time, {sizes}), for the "
             f"{wanted} of `spec`; got {shape}"
         )
-    if not isinstance(raster, jax.core.Tracer):
-        known = np.asarray(raster)
-        require_counts("raster", known)
-        return jnp.asarray(known.astype(np.int32))
-    return _as_traced_counts(raster)
 
 
 def _as_traced_counts(raster: Array) -> Int[Array, "..."]:

@@ -11,7 +11,7 @@ from jaxtyping import Array
 from ..._typing import FloatArray
 from .._limits import require_kind
 from ._discretize import Compat, Discretized, discretize_core
-from .spec import Core, Spec
+from .spec import ARRAYS, Core, Spec
 
 
 class QuantizationWarning(UserWarning):
@@ -54,24 +54,26 @@ def quantize(
     for i, (layer, values) in enumerate(zip(spec.layers, found, strict=True)):
         if not isinstance(values.scale, jax.core.Tracer):
             _warn_of(spec.name(i), layer, values, min_sqnr, max_zeroed)
+    return with_values(spec, found)
+
+
+def with_values(spec: Spec, found: Sequence[Discretized]) -> Spec:
+    """The spec with those numbers in place of its own."""
     layers = tuple(
-        dataclasses.replace(
-            layer,
-            weight=v.weight,
-            bias=v.bias,
-            threshold=v.threshold,
-            min_vmem=v.min_vmem,
-            vmem=v.vmem,
-        )
-        for layer, v in zip(spec.layers, found, strict=True)
+        dataclasses.replace(layer, **{name: getattr(values, name) for name in ARRAYS})
+        for layer, values in zip(spec.layers, found, strict=True)
     )
     return dataclasses.replace(spec, layers=layers)
 
 
 def discretize_layers(
-    spec: Spec, percentile: float | Sequence[float], compat: Compat
+    spec: Spec,
+    percentile: float | Sequence[float],
+    compat: Compat = None,
+    *,
+    to_int: bool = True,
 ) -> tuple[Discretized, ...]:
-    """What `quantize` makes of each layer."""
+    """What `quantize` makes of each layer; see `discretize_core`."""
     require_kind(spec, Spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
@@ -82,7 +84,9 @@ def discretize_layers(
             f"`percentile` must be one number or one for each of the {n} layers; got {percentile}"
         )
     return tuple(
-        discretize_core(**layer.parameters(), chip=spec.chip, percentile=p, compat=compat)
+        discretize_core(
+            **layer.parameters(), chip=spec.chip, percentile=p, compat=compat, to_int=to_int
+        )
         for layer, p in zip(spec.layers, percentiles, strict=True)
     )
 

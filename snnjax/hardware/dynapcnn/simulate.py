@@ -1,7 +1,7 @@
 """Runs a quantised network in synchronous steps, in the integers of the chip."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Real
 
 from . import _kernel
-from ._chips import bounds
+from ._chips import Chip, bounds
 from ._pool import sum_pool
 from ._raster import as_counts
 from .check import require_integers
-from .spec import Spec
+from .spec import Core, Spec
 
 
 class SimState(NamedTuple):
@@ -99,6 +99,26 @@ def simulate(
     return jax.tree.map(lambda x: x[0], _run(spec, events[None], one, record))
 
 
+class Course(NamedTuple):
+    """A layer over all steps.
+
+    Attributes:
+        counts: events that arrive.
+        drive: what they add to each neuron.
+        spikes: spikes of each neuron.
+        vmem: membrane potentials after reset and lower bound; None unless recorded.
+        saturated: how many membrane potentials were cut.
+        end: membrane potentials after the last step.
+    """
+
+    counts: Int[Array, "time batch in height width"]
+    drive: Int[Array, "time batch out y x"]
+    spikes: Int[Array, "time batch out y x"]
+    vmem: Int[Array, "time batch out y x"] | None
+    saturated: Int[Array, "time batch"]
+    end: Int[Array, "batch out y x"]
+
+
 @eqx.filter_jit
 def _run(
     spec: Spec,
@@ -106,69 +126,81 @@ def _run(
     state: SimState | None,
     record: bool,
 ) -> Trace:
-    fed = jnp.swapaxes(raster, 0, 1)
-    fed = fed if spec.sensor is None else spec.sensor(fed)
-    spikes: list[Array] = []
-    vmem, arrived, saturated, after = [], [], [], []
+    courses = run_layers(spec, arriving(spec, raster), state, record)
+    after = SimState(tuple(course.end for course in courses))
+    counts, _, spikes, vmem, saturated, _ = zip(*courses, strict=True)
+    found = over_time(counts, spikes, vmem if record else None, saturated)
+    return Trace(**(found if record else found | {"spikes": None}), state=after)
+
+
+def arriving(
+    spec: Spec, raster: Real[Array, "batch time *pixels"]
+) -> Real[Array, "time batch channels height width"]:
+    """What the input sends to the cores, time first."""
+    events = jnp.swapaxes(raster, 0, 1)
+    return events if spec.sensor is None else spec.sensor(events)
+
+
+def run_layers(spec: Spec, fed: Array, state: SimState | None, record: bool) -> list[Course]:
+    """Each layer over all steps, after those that feed it."""
+    courses: list[Course] = []
     for i, core in enumerate(spec.layers):
-        counts = _gather(spec, i, fed, spikes)
+        counts = gather(spec, i, fed, [course.spikes for course in courses])
         before = _kernel.rest(core, counts.shape[1:2]) if state is None else state.vmem[i]
-        end, steps = _evolve(spec, i, counts, before, record)
-        spikes.append(steps.spikes)
-        vmem.append(steps.vmem)
-        arrived.append(jnp.sum(counts, axis=(0, 2), dtype=jnp.int32))
-        saturated.append(jnp.sum(steps.saturated, axis=0, dtype=jnp.int32))
-        after.append(end)
-
-    def batch_first(arrays: Sequence[Array | None]) -> tuple[Array, ...]:
-        return tuple(jnp.swapaxes(x, 0, 1) for x in arrays if x is not None)
-
-    return Trace(
-        spikes_out=jnp.swapaxes(spikes[-1], 0, 1),
-        spikes=batch_first(spikes) if record else None,
-        vmem=batch_first(vmem) if record else None,
-        counts=tuple(jnp.sum(x, axis=0, dtype=jnp.int32) for x in spikes),
-        arrived=tuple(arrived),
-        saturated=tuple(saturated),
-        state=SimState(tuple(after)),
-    )
+        courses.append(_evolve(core, spec.chip, counts, before, record))
+    return courses
 
 
-def _gather(spec: Spec, layer: int, fed: Array, spikes: Sequence[Array]) -> Array:
+def gather(spec: Spec, layer: int, fed: Array, spikes: Sequence[Array]) -> Array:
     """What arrives at a layer: the pooled spikes of all that feed it."""
-    arriving = [
+    sent = [
         fed if source is None else sum_pool(spikes[source], (pool, pool))
         for source, pool in spec.sources(layer)
     ]
-    return sum(arriving[1:], start=arriving[0])
+    return sum(sent[1:], start=sent[0])
 
 
-class _Steps(NamedTuple):
-    spikes: Int[Array, "time batch out y x"]
-    vmem: Int[Array, "time batch out y x"] | None
-    saturated: Int[Array, "time batch"]
+def over_time(
+    counts: Sequence[Array],
+    spikes: Sequence[Array],
+    vmem: Sequence[Array] | None,
+    saturated: Sequence[Array],
+) -> dict[str, Any]:
+    """The fields of a Trace, but for the state, from those of each layer's Course."""
+
+    def batch_first(arrays: Sequence[Array]) -> tuple[Array, ...]:
+        return tuple(jnp.swapaxes(x, 0, 1) for x in arrays)
+
+    return {
+        "spikes_out": jnp.swapaxes(spikes[-1], 0, 1),
+        "spikes": batch_first(spikes),
+        "vmem": None if vmem is None else batch_first(vmem),
+        "counts": tuple(jnp.sum(x, axis=0, dtype=x.dtype) for x in spikes),
+        "arrived": tuple(jnp.sum(x, axis=(0, 2), dtype=x.dtype) for x in counts),
+        "saturated": tuple(jnp.sum(x, axis=0, dtype=x.dtype) for x in saturated),
+    }
 
 
 def _evolve(
-    spec: Spec,
-    layer: int,
+    core: Core,
+    chip: Chip,
     counts: Int[Array, "time batch in height width"],
-    vmem: Array,
+    vmem: Int[Array, "batch out y x"],
     record: bool,
-) -> tuple[Array, _Steps]:
-    """A layer over all steps: one convolution, then its neurons step by step."""
-    core, chip = spec.layers[layer], spec.chip
+) -> Course:
+    """One convolution, then the neurons step by step."""
     time, batch = counts.shape[:2]
-    drive = _kernel.convolve(
-        core, counts.reshape(time * batch, *counts.shape[2:]), chip.weight_bits
-    )
+    flat = counts.reshape(time * batch, *counts.shape[2:])
+    drive = _kernel.convolve(core, flat, chip.weight_bits)
+    drive = drive.reshape(time, batch, *drive.shape[1:])
 
     def step(before, drive):  # type: ignore[no-untyped-def]
         after = _kernel.fire(core, before, drive, chip.state_bits)
         lost = jnp.sum(after.saturated, axis=(-3, -2, -1), dtype=jnp.int32)
-        return after.vmem, _Steps(after.spikes, after.vmem if record else None, lost)
+        return after.vmem, (after.spikes, after.vmem if record else None, lost)
 
-    return lax.scan(step, vmem, drive.reshape(time, batch, *drive.shape[1:]))
+    end, (spikes, states, lost) = lax.scan(step, vmem, drive)
+    return Course(counts, drive, spikes, states, lost, end)
 
 
 def require_state(state: SimState, spec: Spec, batch: tuple[int, ...] = ()) -> None:
