@@ -156,7 +156,7 @@ def test_what_is_no_raster_or_method_is_refused():
     integers = jax.eval_shape(run, jnp.asarray(x, jnp.int32))
     assert integers.spikes_out.shape == (3, 30, 4)
     assert integers.spikes_out.dtype == jnp.float32
-    with pytest.raises(ValueError, match="`method` must be one of 'global', .*; got 'both'"):
+    with pytest.raises(ValueError, match=r"`method` must be one of 'global', .*; got 'both'"):
         xylo.emulate(model, method="both")
     for bits in (1, 9):
         with pytest.raises(ValueError, match=f"`bits` must be from 2 to 8, .* got {bits}"):

@@ -197,7 +197,7 @@ def test_integers_always_fit_the_chip(seed, log_scale, method, threshold):
 
 
 def test_quantizing_twice_or_by_an_unknown_method_is_an_error():
-    with pytest.raises(ValueError, match="`method` must be one of 'global', .*; got 'layer'"):
+    with pytest.raises(ValueError, match=r"`method` must be one of 'global', .*; got 'layer'"):
         xylo.quantize(spec_of(), "layer")
     with pytest.raises(ValueError, match="quantised already"):
         xylo.quantize(xylo.quantize(spec_of()))
