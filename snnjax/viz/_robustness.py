@@ -20,8 +20,8 @@ Sweep: TypeAlias = tuple[Float[np.ndarray, " levels"], Float[np.ndarray, "levels
 def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
     """Accuracy against mismatch, a line for each network.
 
-    The line is the mean over the draws of a level, the dark band one standard deviation to both
-    sides, the light one goes from the worst draw to the best.
+    The line is the mean over the draws of a level, the band one standard deviation to both sides,
+    and the dotted line the worst draw.
 
     Args:
         sweeps: what `snnjax.train.mismatch_sweep` gave, by the name of the network; at most five.
@@ -42,10 +42,8 @@ def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
     ax = figure.subplots()
     for (name, (levels, accuracies)), color in zip(sweeps.items(), _COLORS, strict=False):
         mean, std = accuracies.mean(1), accuracies.std(1)
-        low, high = accuracies.min(1), accuracies.max(1)
-        ax.fill_between(levels, low, high, color=color, alpha=0.10, lw=0)
-        near = np.maximum(mean - std, low), np.minimum(mean + std, high)
-        ax.fill_between(levels, *near, color=color, alpha=0.22, lw=0)
+        ax.fill_between(levels, mean - std, mean + std, color=color, alpha=0.13, lw=0)
+        ax.plot(levels, accuracies.min(1), color=color, lw=1, ls=":")
         ax.plot(levels, mean, color=color, lw=1.6, marker="o", ms=4, label=name)
     ax.set(xlabel="mismatch of the parameters (standard deviation)", ylabel="right answers")
     ax.set_ylim(0, 1)
