@@ -13,6 +13,7 @@ from .. import transforms
 from .._typing import FloatArray, Key
 from ..datasets import Augment, MelEvents, load_fsdd
 from ..datasets.fsdd import Recordings
+from ..hardware import xylo as hardware
 from ..networks import SynNet
 from . import xylo
 from .loop import Loss, Metrics, TrainState, init_state
@@ -65,6 +66,7 @@ class SpeechConfig(xylo.XyloTraining):
     tau_mem: float = 20e-3
     tau_syn: float = 20e-3
     tau_syn_out: float = 20e-3
+    method: hardware.Method = "least_squares"
 
     def __post_init__(self) -> None:
         super().__post_init__()
