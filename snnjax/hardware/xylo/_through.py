@@ -101,52 +101,84 @@ def _forward(perturbed: Any, arguments: Arguments) -> tuple[States, _Course]:
     return _after(course, arguments)[0], course
 
 
+class _Inputs(NamedTuple):
+    """What a population is given in each step.
+
+    Attributes:
+        counts: the spikes of what feeds it.
+        fed: what they add to the synaptic currents.
+        most: bound of all that they add on the way, whatever the weights.
+        handed: the spikes that it is handed as the alias of others.
+    """
+
+    counts: Float[Array, "time batch sources"]
+    fed: Float[Array, "time batch synapses*neurons"]
+    most: Float[Array, "time batch"]
+    handed: Float[Array, "time batch neurons"] | None
+
+
 def _course(p: Parameters, counts: FloatArray, handed: FloatArray | None, rules: Rules) -> _Course:
-    """The course of a run in which the sources are added up at once, or else in order."""
-    end, plain = _loop(p, counts, handed, rules, in_order=False)
-    # A loop of no or one turn. A condition would copy the course, which takes as long as running.
-    return lax.while_loop(
-        lambda carry: ~carry[0],
-        lambda carry: (jnp.array(True), _loop(p, counts, handed, rules, in_order=True)[1]),
-        (jnp.all(jnp.isfinite(end.isyn)), plain),
-    )[1]
+    """The course of a run, the sources added up at once as long as nothing can saturate."""
+    inputs = _Inputs(counts, dot(counts, p.feed), rules.chip.max_weight * counts.sum(-1), handed)
+    isyn = jnp.zeros((counts.shape[1], len(p.part_syn)))
+    vmem = jnp.zeros((counts.shape[1], len(p.threshold)))
+    rest = States(isyn, vmem, vmem)
+    end, plain = lax.scan(lambda *at: _step(p, rules, *at, in_order=False), rest, inputs)
+
+    # From the first step on in which a current became infinite, once more and in order.
+    steps = len(counts)
+    begin = lax.cond(
+        jnp.all(jnp.isfinite(end.isyn)),
+        lambda: steps,
+        lambda: jnp.isfinite(plain.charged).all((1, 2)).sum() - 1,
+    )
+    before = _at(begin - 1, (plain, handed))
+    state, _ = _after(before[0], (p, counts, before[1], rules))
+    state = jax.tree.map(lambda x: jnp.where(begin > 0, x, 0), state)
+
+    def again(carry: tuple[Any, States, _Course]) -> tuple[Any, States, _Course]:
+        step, state, course = carry
+        state, new = _step(p, rules, state, _at(step, inputs), in_order=True)
+        course = jax.tree.map(
+            lambda xs, x: lax.dynamic_update_index_in_dim(xs, x, step, 0), course, new
+        )
+        return step + 1, state, course
+
+    return lax.while_loop(lambda carry: carry[0] < steps, again, (begin, state, plain))[2]
 
 
-def _loop(
-    p: Parameters, counts: FloatArray, handed: FloatArray | None, rules: Rules, in_order: bool
+def _at(step: Any, tree: Any) -> Any:
+    return jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, step, keepdims=False), tree)
+
+
+def _step(
+    p: Parameters, rules: Rules, state: States, inputs: _Inputs, *, in_order: bool
 ) -> tuple[States, _Course]:
-    """The loop over time, the sources added up in order, as the chip does, or at once.
+    """One time step, the sources added up in order, as the chip does, or at once.
 
     If at once, a synaptic current becomes infinite, and stays so, where it may have saturated on
     the way. It cannot, in any order of the sources, if what there is after them plus all that they
     may have added is within the range.
     """
     chip = rules.chip
-
-    def step(state: States, inputs: Any) -> tuple[States, _Course]:
-        fed, counts, most, handed = inputs
-        charge = fed if p.loop is None else fed + dot(state.spikes, p.loop)
-        charged = state.isyn + charge
-        if in_order:
-            weights = p.feed
-            if p.loop is not None:
-                counts = jnp.concatenate([counts, state.spikes], axis=-1)
-                weights = jnp.concatenate([weights, p.loop])
-            charged = add_in_order(state.isyn, charge, counts, weights, chip)
-        isyn = charged - loss_of(charged, p.part_syn)
-        if not in_order:
-            if p.loop is not None:
-                most = most + chip.max_weight * state.spikes.sum(-1)
-            isyn = jnp.where(jnp.abs(charged) + most[:, None] <= chip.max_state, isyn, jnp.inf)
-        vmem, _ = charge_membrane(state.vmem, p.part_mem, _over_synapses(p, isyn), p.bias, chip)
-        own = fire(vmem, p.threshold, rules.cap - _or_0(handed))
-        after = States(isyn, vmem - own * p.threshold, own + _or_0(handed))
-        return after, _Course(charged, vmem)
-
-    isyn = jnp.zeros((counts.shape[1], len(p.part_syn)))
-    vmem = jnp.zeros((counts.shape[1], len(p.threshold)))
-    most = chip.max_weight * counts.sum(-1)
-    return lax.scan(step, States(isyn, vmem, vmem), (dot(counts, p.feed), counts, most, handed))
+    charge = inputs.fed if p.loop is None else inputs.fed + dot(state.spikes, p.loop)
+    charged = state.isyn + charge
+    if in_order:
+        counts, weights = inputs.counts, p.feed
+        if p.loop is not None:
+            counts = jnp.concatenate([counts, state.spikes], axis=-1)
+            weights = jnp.concatenate([weights, p.loop])
+        charged = add_in_order(state.isyn, charge, counts, weights, chip)
+    isyn = charged - loss_of(charged, p.part_syn)
+    if not in_order:
+        most = inputs.most
+        if p.loop is not None:
+            most = most + chip.max_weight * state.spikes.sum(-1)
+        isyn = jnp.where(jnp.abs(charged) + most[:, None] <= chip.max_state, isyn, jnp.inf)
+    vmem, _ = charge_membrane(state.vmem, p.part_mem, _over_synapses(p, isyn), p.bias, chip)
+    own = fire(vmem, p.threshold, rules.cap - _or_0(inputs.handed))
+    after = States(isyn, vmem - own * p.threshold, own + _or_0(inputs.handed))
+    return after, _Course(charged, vmem)
 
 
 def _after(course: _Course, arguments: Arguments) -> tuple[States, FloatArray]:

@@ -10,6 +10,7 @@ import pytest
 
 from snnjax import LIF, Residual, Sequential, SynNet
 from snnjax.hardware import xylo
+from snnjax.hardware.xylo import _through
 from snnjax.surrogate import PeriodicExponential
 
 FINE = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=24)
@@ -108,6 +109,27 @@ def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
     highest = np.abs(np.asarray(trace.isyn))[:, :, :6].max((0, 2, 3))  # fed by the input alone
     assert highest.max() > 30_000
     assert highest[-1] < 20_000
+
+
+@pytest.mark.parametrize("step", [0, 1, 17, 29])
+def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step):
+    begins = []
+
+    def spy(condition, body, start, original=_through.lax.while_loop):
+        begins.append(int(start[0]))
+        return original(condition, body, start)
+
+    chip = dataclasses.replace(xylo.XYLO_AUDIO_3, state_bits=13)
+    model, x = synnet(), np.zeros((2, 30, 8), int)
+    x[:, ::4, 0] = 1
+    x[1, step] = 15
+    with monkeypatch.context() as patch:
+        patch.setattr(_through.lax, "while_loop", spy)
+        run = xylo.emulate(model, chip)(x)
+    assert begins[0] == step
+    trace = xylo.simulate(xylo.quantize(xylo.map_network(model, chip)), x)
+    for name in run._fields:
+        np.testing.assert_array_equal(getattr(run, name), getattr(trace, name), err_msg=name)
 
 
 def loss_of(run):

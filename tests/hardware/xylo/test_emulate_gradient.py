@@ -55,7 +55,7 @@ def relaxed(monkeypatch):
         return call
 
     monkeypatch.setattr(_through, "fire", _through.fire)  # so that it is set back
-    monkeypatch.setattr(_through, "_loop", relaxing(_through._loop, lambda args: args[3]))
+    monkeypatch.setattr(_through, "_step", relaxing(_through._step, lambda args: args[1]))
     monkeypatch.setattr(_through, "_after", relaxing(_through._after, lambda args: args[1][3]))
     for module in (_arithmetic, _through):
         monkeypatch.setattr(module, "loss_of", lambda x, part: x * part)

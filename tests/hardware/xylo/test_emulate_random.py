@@ -156,4 +156,4 @@ def test_networks_as_drawn_and_after_descent(structure):
 @pytest.mark.slow
 @pytest.mark.parametrize("structure", MORE.values(), ids=MORE)
 def test_more_networks_as_drawn_and_after_descent(structure):
-    agree(*structure, 40)
+    agree(*structure, 16)
