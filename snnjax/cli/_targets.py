@@ -66,8 +66,12 @@ class Target(abc.ABC):
         """The trace of all held-out digits, and which of them are right."""
 
     @abc.abstractmethod
-    def fidelity(self, trained: Trained, spec: Any, data: Any) -> Any:
+    def fidelity(self, trained: Trained, spec: Any, data: Any) -> xylo.Fidelity:
         """How far the integers are from what they came from, on the held-out digits."""
+
+    def compare_events(self, spec: Any, data: Any) -> dynapcnn.EventComparison | None:
+        """How far synchronous steps are from what the chip does; None where it has steps."""
+        return None
 
     @abc.abstractmethod
     def usage(self, spec: Any) -> list[tuple[str, int, int | None]]:
@@ -178,7 +182,10 @@ class _Dynapcnn(Target):
     def fidelity(
         self, trained: Trained, spec: dynapcnn.Spec, data: images.Data
     ) -> dynapcnn.Fidelity:
-        return dynapcnn.fidelity(spec, *data.test)
+        return dynapcnn.fidelity(trained.network, spec, *data.test)
+
+    def compare_events(self, spec: dynapcnn.Spec, data: images.Data) -> dynapcnn.EventComparison:
+        return dynapcnn.compare_events(spec, *data.test)
 
     def usage(self, spec: dynapcnn.Spec) -> list[tuple[str, int, int | None]]:
         return [

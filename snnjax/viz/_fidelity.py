@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._extras import extra
-from ..hardware.xylo import Fidelity, LayerFidelity
+from ..hardware._fidelity import Fidelity, LayerFidelity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,12 +17,12 @@ _BOTH, _NETWORK, _INTEGERS = "#9aa8ba", "#c8722b", "#1b4f8f"
 def fidelity(report: Fidelity) -> "Figure":
     """The spikes of the first recording, and the error of all recordings over time, by layer.
 
-    On the left a dot for each neuron and step: grey where network and integers emit the same number
-    of spikes, orange where the network emits more, blue where the integers do. On the right the
-    mean difference of the number of spikes of a neuron at each step.
+    On the left a mark for each neuron and step: grey where network and integers emit the same
+    number of spikes, orange where the network emits more, blue where the integers do. On the right
+    the mean difference of the number of spikes of a neuron at each step.
 
     Args:
-        report: what `xylo.fidelity` gave.
+        report: what `xylo.fidelity` or `dynapcnn.fidelity` gave.
 
     Returns:
         A matplotlib figure. `figure.savefig("fidelity.png")` writes it.
@@ -43,9 +43,11 @@ def fidelity(report: Fidelity) -> "Figure":
         for ax in (left, right):
             ax.spines[["top", "right"]].set_visible(False)
             ax.tick_params(labelsize=8)
-    axes[0, 0].legend(
+    legend = axes[0, 0].legend(
         loc="upper right", bbox_to_anchor=(1, 1.35), ncols=3, fontsize=8, frameon=False
     )
+    for handle in legend.legend_handles:
+        handle.set(sizes=[60], linewidths=[3])
     for ax in axes[-1]:
         ax.set_xlabel("step", fontsize=9)
     axes[rows // 2, 1].set_ylabel("spikes of a neuron", fontsize=9)
@@ -59,11 +61,14 @@ def _draw_rasters(ax: "Axes", layer: LayerFidelity) -> None:
         ("more in the network", _NETWORK, network > integers),
         ("more in integers", _INTEGERS, network < integers),
     )
-    size = np.clip(120 / network.shape[1], 1, 8)
+    steps, neurons = network.shape
+    # As wide as a step where there are few, as tall as a neuron where those are.
+    shape = {"s": np.clip(250 / steps, 1.5, 40) ** 2, "lw": np.clip(100 / neurons, 0.8, 3)}
     for label, color, which in kinds:
         step, neuron = np.nonzero(which)
-        ax.scatter(step, neuron, s=size, color=color, lw=0, label=label)
-    ax.set_ylim(-0.5, network.shape[1] - 0.5)
+        ax.scatter(step, neuron, marker="_", color=color, label=label, **shape)
+    ax.set_xlim(-0.5, steps - 0.5)
+    ax.set_ylim(-0.5, neurons - 0.5)
     ax.locator_params("y", integer=True)
     ax.set_title(layer.path, loc="left", fontsize=9, fontweight="bold")
     ax.set_ylabel("neuron", fontsize=9)

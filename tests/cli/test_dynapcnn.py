@@ -181,16 +181,19 @@ def test_help_tells_the_defaults_of_each_target():
     assert "[default: runs/digits-DATE-TIME]" in words
 
 
-def test_fidelity_compares_steps_with_events(run, tmp_path):
-    result = call("fidelity", run[0], "--out", tmp_path / "report.json")
+def test_fidelity_compares_the_network_with_its_integers_and_steps_with_events(run, tmp_path):
+    report, figure = tmp_path / "report.json", tmp_path / "report.png"
+    result = call("fidelity", run[0], "--out", report, "--figure", figure)
     assert result.exit_code == 0, result.output
-    content = json.loads((tmp_path / "report.json").read_text())
-    assert content["recordings"] == 360
-    assert [layer["steps"] > 0 for layer in content["layers"]] == [True] * 3
-    assert f"{content['layers'][0]['events']:,}" in result.output
-    refused = call("fidelity", run[0], "--figure", tmp_path / "report.png")
-    assert refused.exit_code == 2
-    assert "`--figure` is no option of the target dynapcnn" in refused.stderr
+    content = json.loads(report.read_text())
+    assert content["recordings"] == content["events"]["recordings"] == 360
+    assert [layer["path"] for layer in content["layers"]] == ["layers[1]", "layers[3]", "layers[6]"]
+    for layer, modes in zip(content["layers"], content["events"]["layers"], strict=True):
+        assert layer["spikes_integers"] == modes["steps"] > 0
+    assert content["accuracy_integers"] == content["events"]["accuracy_steps"]
+    assert f"{content['layers'][0]['spikes']:,}" in result.output
+    assert f"{content['events']['layers'][0]['events']:,}" in result.output
+    assert figure.read_bytes().startswith(b"\x89PNG")
 
 
 def test_trained_through_the_chip_the_integers_answer_as_in_training(tmp_path):

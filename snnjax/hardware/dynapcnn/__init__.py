@@ -13,6 +13,11 @@ from ._layers import (
     discretize_spike as discretize_spike,
 )
 from .check import Violation as Violation, check as check, require as require
+from .comparison import (
+    EventComparison as EventComparison,
+    LayerComparison as LayerComparison,
+    compare_events as compare_events,
+)
 from .emulate import Emulation as Emulation, emulate as emulate
 from .events import (
     Events as Events,

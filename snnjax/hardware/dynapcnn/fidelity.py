@@ -1,136 +1,146 @@
-"""How far synchronous steps are from the chip's events."""
+"""How far a chip's integers are from the network that they came from, layer by layer."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._typing import PyTree
+from ...nn import Network, statistics
+from .._fidelity import (
+    Fidelity as Fidelity,
+    LayerFidelity as LayerFidelity,
+    Run,
+    compare_answers,
+    compare_layer,
+    require_labels,
+    run_network,
+)
+from ._causes import why_silent
+from ._chips import Chip, bounds
+from ._graph import Node, read
+from ._neurons import level_of
 from ._raster import as_counts
-from .events import EventTrace, simulate_events, to_events
-from .simulate import simulate
-from .spec import Spec
-
-
-class LayerFidelity(NamedTuple):
-    """One layer in both modes, over all recordings.
-
-    Attributes:
-        layer: what messages call it.
-        steps: spikes in synchronous steps.
-        events: spikes event by event.
-        difference: sum over recordings and neurons of the difference of their spike counts, as a
-            share of the synchronous spikes; 0 if each neuron fires as often.
-        waiting: neurons left at or above their threshold at the end, per recording: spikes that the
-            chip has yet to emit.
-    """
-
-    layer: str
-    steps: int
-    events: int
-    difference: float
-    waiting: float
-
-
-class Fidelity(NamedTuple):
-    """Both modes compared.
-
-    Attributes:
-        layers: each layer.
-        agreement: share of recordings whose class is the same in both.
-        accuracy_steps: share of right answers in synchronous steps; None without labels.
-        accuracy_events: share of right answers event by event; None without labels.
-        recordings: how many there were.
-    """
-
-    layers: tuple[LayerFidelity, ...]
-    agreement: float
-    accuracy_steps: float | None
-    accuracy_events: float | None
-    recordings: int
-
-    def __str__(self) -> str:
-        width = max(len(layer.layer) for layer in self.layers)
-        lines = [f"{'layer':<{width}}      steps     events  difference    waiting"]
-        lines += [
-            f"{x.layer:<{width}} {x.steps:>10,} {x.events:>10,} {x.difference:>11.1%} "
-            f"{x.waiting:>10.1f}"
-            for x in self.layers
-        ]
-        lines.append(f"same class in {self.agreement:.1%} of {self.recordings} recordings")
-        if self.accuracy_steps is not None:
-            lines.append(
-                f"right answers: {self.accuracy_steps:.1%} in steps, {self.accuracy_events:.1%} "
-                "event by event"
-            )
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as what `json.dumps` takes."""
-        return {**self._asdict(), "layers": [layer._asdict() for layer in self.layers]}
+from .check import require_integers
+from .simulate import Trace, arriving, simulate
+from .spec import Core, Spec
 
 
 def fidelity(
+    model: Network,
     spec: Spec,
     raster: ArrayLike,
     labels: ArrayLike | None = None,
     *,
-    step: int = 1000,
-    seed: int | None = 0,
+    state: PyTree = None,
 ) -> Fidelity:
-    """Run recordings in synchronous steps and event by event, and compare.
+    """Run recordings through a network and through its integers, and compare.
 
-    The events of a time step are spread evenly over it. Biases tick once a step, at its end.
+    Both in synchronous steps: `compare_events` has the other difference, that of steps and events.
+    An answer is the class that spikes most.
 
     Args:
-        spec: a quantised network.
+        model: the network, as it was mapped. Dropout is off.
+        spec: its integers.
         raster: numbers of events, `(time, channels, height, width)` or with a batch first.
         labels: the right class of each recording, to compare accuracies as well.
-        step: length of a step, in the unit of the events' times.
-        seed: of the order of the events within a step; None for that of the raster.
+        state: that of the network, for the running statistics of batch norms.
 
     Raises:
-        ValueError: as `simulate` and `simulate_events` do; or if there is not one label for each
-            recording.
+        TypeError: if `model` is not a network of layers.
+        ValueError: if `spec` does not have the layers of `model`, if `simulate` refuses it or
+            `raster`, or if there is not one label for each recording.
     """
-    counts = np.asarray(as_counts(raster, spec))
-    counts = counts if counts.ndim == 5 else counts[None]
-    if labels is not None and np.shape(labels) != counts.shape[:1]:
+    require_integers(spec)
+    running = statistics(state)
+    nodes = read(model, spec.fed_shape, running)
+    _require_the_same_layers(nodes, spec)
+    events = as_counts(raster, spec)
+    events = events if events.ndim == 5 else events[None]
+    require_labels(labels, len(events))
+    trace = jax.tree.map(np.asarray, simulate(spec, events))
+    seen = np.asarray(arriving(spec, events), np.float32).swapaxes(0, 1)
+    records = jax.tree.map(np.asarray, run_network(model, seen, running))
+    runs = [_of_network(node, records) for node in nodes]
+    layers = tuple(
+        _layer(spec, i, node, run, trace)
+        for i, (node, run) in enumerate(zip(nodes, runs, strict=True))
+    )
+    shape = nodes[-1].product.output_shape
+    counts = runs[-1].spikes.sum(1).reshape(-1, shape[0], shape[1] * shape[2]).sum(-1)
+    integers = np.asarray(spec.classes(jnp.asarray(trace.counts[-1])))
+    return compare_answers(layers, counts.argmax(-1), integers.argmax(-1), labels, cut_events=0)
+
+
+def _require_the_same_layers(nodes: Sequence[Node], spec: Spec) -> None:
+    found = [_shape(core, spec, i) for i, core in enumerate(spec.layers)]
+    wanted = [node.product.output_shape for node in nodes]
+    if found != wanted:
         raise ValueError(
-            f"`labels` must be one for each of the {len(counts)} recordings; got the shape "
-            f"{np.shape(labels)}"
+            f"`spec` has layers of neurons of the shapes {found}, but `model` {wanted}; give the "
+            "integers of this network"
         )
-    steps = [np.asarray(x) for x in simulate(spec, counts, record=False).counts]
-    runs = [
-        simulate_events(
-            spec,
-            to_events(spec, one, step, seed=None if seed is None else seed + i),
-            bias_period=step,
-            duration=step * len(one),
-        )
-        for i, one in enumerate(counts)
-    ]
-    layers = tuple(_layer(spec, i, steps[i], runs) for i in range(len(spec.layers)))
-    ours, theirs = (
-        np.asarray(spec.classes(jnp.asarray(x))).argmax(-1)
-        for x in (steps[-1], np.stack([run.counts[-1] for run in runs]))
-    )
-    return Fidelity(
-        layers=layers,
-        agreement=float(np.mean(ours == theirs)),
-        accuracy_steps=None if labels is None else float(np.mean(ours == labels)),
-        accuracy_events=None if labels is None else float(np.mean(theirs == labels)),
-        recordings=len(counts),
+
+
+def _shape(core: Core, spec: Spec, layer: int) -> tuple[int, int, int]:
+    """Of a layer's neurons, without the channels that `pad_readout` puts between classes."""
+    channels, height, width = core.output_shape
+    return (spec.n_classes if layer == len(spec.layers) - 1 else channels), height, width
+
+
+def _of_network(node: Node, records: dict[str, Any]) -> Run:
+    spikes, vmem = (_flat(records[f"{node.path}.{name}"]) for name in ("output", "vmem"))
+    return Run(spikes, vmem, np.asarray(level_of(node.neurons.threshold)))
+
+
+def _flat(x: Any) -> np.ndarray:
+    """(batch, time, neurons)."""
+    return np.asarray(x).reshape(*x.shape[:2], -1)
+
+
+def _layer(spec: Spec, i: int, node: Node, network: Run, trace: Trace) -> Any:
+    core, stride = spec.layers[i], spec.readout_stride if i == len(spec.layers) - 1 else 1
+    assert trace.spikes is not None
+    assert trace.vmem is not None
+    spikes, vmem = (_flat(x[i][:, :, ::stride]) for x in (trace.spikes, trace.vmem))
+    weight = node.product.weight * node.factor
+    _, height, width = core.output_shape
+    events = np.asarray(trace.arrived[i]).sum(0)
+
+    def cause(neuron: int) -> str:
+        channel, place = divmod(neuron, height * width)
+        return why_silent(core, channel * stride * height * width + place, events)
+
+    cap = core.max_spikes or 0
+    return compare_layer(
+        node.path,
+        network,
+        Run(spikes, vmem, np.asarray(core.threshold)),
+        cause,
+        saturated_states=int(trace.saturated[i].sum()),
+        at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
+        at_bound=_at_bound(core, vmem, spec.chip),
+        clipped=_clipped(np.asarray(weight), np.asarray(core.weight[::stride]), spec.chip),
     )
 
 
-def _layer(spec: Spec, i: int, steps: np.ndarray, runs: list[EventTrace]) -> LayerFidelity:
-    events = np.stack([run.counts[i] for run in runs])
-    total = int(steps.sum())
-    return LayerFidelity(
-        layer=spec.name(i),
-        steps=total,
-        events=int(events.sum()),
-        difference=float(np.abs(steps - events).sum() / max(total, 1)),
-        waiting=float(np.mean([run.waiting[i] for run in runs])),
-    )
+def _at_bound(core: Core, vmem: np.ndarray, chip: Chip) -> int:
+    """Potentials at the lower bound of the neurons, where that is not the end of 16 bits."""
+    if core.min_vmem is None or int(core.min_vmem) == bounds(chip.state_bits)[0]:
+        return 0
+    return int((vmem == int(core.min_vmem)).sum())
+
+
+def _clipped(weight: np.ndarray, integers: np.ndarray, chip: Chip) -> int:
+    """Weights that are beyond their bits, at the scale that the others have."""
+    low, high = bounds(chip.weight_bits)
+    inner = (integers > low) & (integers < high) & (integers != 0)
+    if not inner.any():
+        return 0
+    # Each of them says between which two numbers the scale is.
+    n, w = np.abs(integers[inner]), np.abs(weight[inner])
+    scale = (((n - 0.5) / w).max() + ((n + 0.5) / w).min()) / 2
+    return int(((weight * scale > high + 0.5) | (weight * scale < low - 0.5)).sum())

@@ -67,10 +67,10 @@ def simulate(
     4. vmem -= spikes*threshold, or vmem = 0 where there are spikes, as `reset` says.
     5. vmem = max(vmem, min_vmem).
 
-    The chip has no steps: see `simulate_events` for what it does, `fidelity` for the difference.
-    Drives are exact sums, cut at +-2^30, far beyond where vmem saturates. Without saturation the
-    spikes are those of sinabs' discretised network. Sizes are not held against the chip's limits,
-    which is what `check` is for; values are.
+    The chip has no steps: see `simulate_events` for what it does, `compare_events` for the
+    difference. Drives are exact sums, cut at +-2^30, far beyond where vmem saturates. Without
+    saturation the spikes are those of sinabs' discretised network. Sizes are not held against the
+    chip's limits, which is what `check` is for; values are.
 
     Args:
         spec: a quantised network.

@@ -2,10 +2,8 @@
 
 import numpy as np
 
+from .._causes import UNKNOWN, lost_scale
 from .spec import Spec
-
-_OUTLIER = 32
-"""How many times larger than the others, in the median, a weight takes most levels for itself."""
 
 
 def why_silent(spec: Spec, layer: slice | None, neuron: int) -> str:
@@ -26,14 +24,12 @@ def why_silent(spec: Spec, layer: slice | None, neuron: int) -> str:
         threshold, bias, dash_mem = spec.threshold, spec.bias, spec.dash_mem
     if not np.all(dash):
         return "a dash of 0 clears its synaptic current at every step"
-    present = np.abs(weights[weights != 0])
-    if not len(present):
-        return "all of its weights are 0 after rounding: the scale was lost to an outlier elsewhere"
-    if present.max() >= _OUTLIER * np.median(present):
-        return f"its scale was lost to one outlier: one weight is {present.max()}, most are tiny"
+    lost = lost_scale(weights)
+    if lost is not None:
+        return lost
     # What an event of every source at every step comes to, if the rest is not inhibited.
     excited, limit = int(weights[weights > 0].sum()), int(threshold[neuron])
     push = 0 if bias is None else max(int(bias[neuron]), 0)
     if (excited * 2.0 ** np.max(dash) + push) * 2.0 ** int(dash_mem[neuron]) < limit:
         return f"its threshold of {limit} is too high for weights that add up to {excited}"
-    return "no single cause: rounding adds up; train through the plan or through the chip"
+    return UNKNOWN

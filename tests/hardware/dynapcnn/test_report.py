@@ -92,7 +92,7 @@ def events(*counts):
 
 
 def test_modes_that_agree():
-    found = dynapcnn.fidelity(one([20, 10], 30), events((1, 2, 0), (0, 3, 1)), [0, 0])
+    found = dynapcnn.compare_events(one([20, 10], 30), events((1, 2, 0), (0, 3, 1)), [0, 0])
     (layer,) = found.layers
     assert (layer.steps, layer.events, layer.difference, layer.waiting) == (6, 6, 0, 0)
     assert (found.agreement, found.accuracy_steps, found.accuracy_events) == (1, 1, 1)
@@ -102,7 +102,7 @@ def test_modes_that_agree():
 
 def test_what_waits_for_its_next_event_is_shown():
     """A step takes three thresholds off at once; an event takes one, and the others wait."""
-    found = dynapcnn.fidelity(one([100, 0], 30), events((1, 0), (1, 1)))
+    found = dynapcnn.compare_events(one([100, 0], 30), events((1, 0), (1, 1)))
     (layer,) = found.layers
     assert (layer.steps, layer.events) == (3 + 6, 1 + 2)
     assert layer.difference == pytest.approx(6 / 9)
@@ -112,10 +112,10 @@ def test_what_waits_for_its_next_event_is_shown():
 
 
 def test_biases_tick_once_a_step():
-    found = dynapcnn.fidelity(one([10], 30, bias=[10]), events((0, 0, 0, 0, 0, 0)))
+    found = dynapcnn.compare_events(one([10], 30, bias=[10]), events((0, 0, 0, 0, 0, 0)))
     assert (found.layers[0].steps, found.layers[0].events) == (2, 2)
 
 
 def test_labels_that_do_not_fit():
     with pytest.raises(ValueError, match=r"one for each of the 2 recordings; got the shape \(3,\)"):
-        dynapcnn.fidelity(one([10], 30), events((0,), (1,)), [0, 1, 2])
+        dynapcnn.compare_events(one([10], 30), events((0,), (1,)), [0, 1, 2])

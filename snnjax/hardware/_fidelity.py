@@ -1,0 +1,223 @@
+"""How far a chip's integers are from the network that they came from, for every family."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
+
+from .._typing import PyTree
+from ..nn import Network, record
+
+
+class LayerFidelity(NamedTuple):
+    """One layer of neurons: what the network does, and what the integers do.
+
+    The integers are taken later by the steps that spikes need to reach the layer on the chip, if
+    the chip takes any.
+
+    Attributes:
+        path: of the neurons in the network.
+        spikes: number of spikes in the network, all recordings together.
+        spikes_integers: number of spikes of the integers.
+        count_error: sum over recordings and neurons of the difference of their spike counts, as a
+            share of the network's spikes.
+        equal: share of all steps of all neurons with the same number of spikes.
+        parts_at: first step at which any spike differs, in any recording; None if none does.
+        sqnr: signal to quantisation noise of the membrane potentials in dB; inf if they are equal.
+        saturated_states: number of synaptic currents and membrane potentials at an end of what the
+            chip holds.
+        at_cap: number of times that a neuron emitted as many spikes as the chip allows.
+        at_bound: number of membrane potentials that were held at a lower bound of the neurons;
+            None where neurons of the chip have none.
+        clipped: number of weights that did not fit their bits and were clipped; None where scales
+            are such that none can be.
+        silent: neurons that fire in the network but never in integers, and the likely cause.
+        error_over_time: mean difference of the number of spikes of a neuron, at every step.
+        rasters: spikes of the first recording in the network and in integers, `(time, neurons)`.
+    """
+
+    path: str
+    spikes: int
+    spikes_integers: int
+    count_error: float
+    equal: float
+    parts_at: int | None
+    sqnr: float
+    saturated_states: int
+    at_cap: int
+    at_bound: int | None
+    clipped: int | None
+    silent: dict[int, str]
+    error_over_time: Float[np.ndarray, " time"]
+    rasters: tuple[Float[np.ndarray, "time neurons"], Int[np.ndarray, "time neurons"]]
+
+
+class Fidelity(NamedTuple):
+    """A network and its integers compared.
+
+    Attributes:
+        layers: each layer of neurons, the readout last.
+        recordings: how many there were.
+        cut_events: events beyond what an input channel of the chip takes in a step.
+        agreement: share of recordings with the same answer.
+        accuracy: share of right answers of the network; None without labels.
+        accuracy_integers: share of right answers of the integers; None without labels.
+    """
+
+    layers: tuple[LayerFidelity, ...]
+    recordings: int
+    cut_events: int
+    agreement: float
+    accuracy: float | None
+    accuracy_integers: float | None
+
+    def __str__(self) -> str:
+        """A table, below a warning of what fell silent."""
+        lines = [
+            f"SILENT IN INTEGERS: {layer.path} fires {layer.spikes:,} times in the network"
+            for layer in self.layers
+            if layer.spikes and not layer.spikes_integers
+        ]
+        width = max(len(layer.path) for layer in self.layers)
+        lines.append(
+            f"{'layer':{width}}     spikes   integers  count error   equal  parts at"
+            "   SQNR dB  saturated  at cap  at bound  clipped  silent"
+        )
+        lines += [_row(layer, width) for layer in self.layers]
+        for layer in self.layers:
+            for cause in dict.fromkeys(layer.silent.values()):
+                neurons = [n for n, other in layer.silent.items() if other == cause]
+                shown = ", ".join(map(str, neurons[:8])) + (", ..." if len(neurons) > 8 else "")
+                lines.append(f"silent in {layer.path}: neurons {shown}: {cause}")
+        if self.cut_events:
+            lines.append(
+                f"{self.cut_events:,} events are more than an input channel takes in a step"
+            )
+        lines.append(f"same answer in {self.agreement:.2%} of {self.recordings} recordings")
+        if self.accuracy is not None:
+            lines.append(
+                f"right answers: {self.accuracy:.2%} of the network, "
+                f"{self.accuracy_integers:.2%} of the integers"
+            )
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the rasters, as what `json.dumps` takes; an infinite SQNR is None."""
+        content = self._asdict()
+        content["layers"] = [
+            {
+                **{k: v for k, v in layer._asdict().items() if k != "rasters"},
+                "sqnr": layer.sqnr if np.isfinite(layer.sqnr) else None,
+                "error_over_time": layer.error_over_time.tolist(),
+            }
+            for layer in self.layers
+        ]
+        return content
+
+
+class Run(NamedTuple):
+    """What a layer of neurons did, in the network or in integers.
+
+    Attributes:
+        spikes: number of spikes of each neuron at each step.
+        vmem: its membrane potentials after each step.
+        threshold: its firing threshold, in the unit of `vmem`; it broadcasts against that.
+    """
+
+    spikes: Float[np.ndarray, "batch time neurons"]
+    vmem: Float[np.ndarray, "batch time neurons"]
+    threshold: np.ndarray
+
+
+def compare_layer(
+    path: str, network: Run, integers: Run, why_silent: Callable[[int], str], **counts: int | None
+) -> LayerFidelity:
+    """One layer in both.
+
+    Args:
+        path: of the neurons in the network.
+        network: what they do there.
+        integers: what they do on the chip, of as many steps.
+        why_silent: the likely cause that the neuron of that number is silent in integers.
+        **counts: the numbers of a LayerFidelity that only the chip's family knows.
+    """
+    difference = np.abs(network.spikes - integers.spikes)
+    differs = np.flatnonzero(difference.any((0, 2)))
+    silent = network.spikes.any((0, 1)) & ~integers.spikes.any((0, 1))
+    apart = np.abs(network.spikes.sum(1) - integers.spikes.sum(1)).sum()
+    return LayerFidelity(
+        path=path,
+        spikes=int(network.spikes.sum()),
+        spikes_integers=int(integers.spikes.sum()),
+        count_error=float(apart / max(network.spikes.sum(), 1)),
+        equal=float(np.mean(difference == 0)),
+        parts_at=int(differs[0]) if len(differs) else None,
+        sqnr=_sqnr(network, integers),
+        silent={int(n): why_silent(int(n)) for n in np.flatnonzero(silent)},
+        error_over_time=difference.mean((0, 2)),
+        rasters=(network.spikes[0], integers.spikes[0]),
+        **counts,  # type: ignore[arg-type]
+    )
+
+
+def compare_answers(
+    layers: tuple[LayerFidelity, ...],
+    network: Int[np.ndarray, " batch"],
+    integers: Int[np.ndarray, " batch"],
+    labels: ArrayLike | None,
+    cut_events: int,
+) -> Fidelity:
+    """The report, given the answer to each recording in both."""
+    return Fidelity(
+        layers=layers,
+        recordings=len(network),
+        cut_events=cut_events,
+        agreement=float(np.mean(network == integers)),
+        accuracy=None if labels is None else float(np.mean(network == labels)),
+        accuracy_integers=None if labels is None else float(np.mean(integers == labels)),
+    )
+
+
+def require_labels(labels: ArrayLike | None, recordings: int) -> None:
+    """Raise ValueError unless there is one label for each recording, or none at all."""
+    if labels is not None and np.shape(labels) != (recordings,):
+        raise ValueError(
+            f"`labels` must be one for each of the {recordings} recordings; got the shape "
+            f"{np.shape(labels)}"
+        )
+
+
+@eqx.filter_jit
+def run_network(
+    model: Network, events: Float[np.ndarray, "batch time *shape"], state: PyTree = None
+) -> dict[str, Any]:
+    """What `record` keeps of each recording, with dropout off."""
+    quiet = eqx.nn.inference_mode(model)
+    return jax.vmap(lambda x: record(quiet, x, state)[2])(events)
+
+
+def _sqnr(network: Run, integers: Run) -> float:
+    """Both in thresholds; where the network has none, fitted to each other."""
+    x, y = network.vmem / network.threshold, integers.vmem / integers.threshold
+    if (network.threshold >= np.iinfo(np.int16).max).any():
+        y = y * (x * y).sum() / max((y * y).sum(), np.finfo(float).tiny)
+    noise = ((x - y) ** 2).sum()
+    return float(10 * np.log10((x**2).sum() / noise)) if noise else float("inf")
+
+
+def _row(layer: LayerFidelity, width: int) -> str:
+    parts = "never" if layer.parts_at is None else str(layer.parts_at)
+    return (
+        f"{layer.path:{width}} {layer.spikes:10,} {layer.spikes_integers:10,} "
+        f"{layer.count_error:12.2%} {layer.equal:7.2%} {parts:>9} {layer.sqnr:9.1f} "
+        f"{layer.saturated_states:10,} {layer.at_cap:7,} {_or_dash(layer.at_bound):>9} "
+        f"{_or_dash(layer.clipped):>8} {len(layer.silent):7,}"
+    )
+
+
+def _or_dash(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
