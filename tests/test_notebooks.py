@@ -1,5 +1,6 @@
 """The notebooks run from the first cell to the last, and what is stored of them has no error."""
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,9 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SHARED = FOLDER.parents[1] / "shared/data"
+# The data that a notebook needs: the variable that says where it is, and where it is by default.
+DATA = {"keyword_spotting_xylo": ("SNNJAX_FSDD", SHARED / "free-spoken-digit-dataset")}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -36,7 +40,13 @@ def test_a_notebook_is_stored_executed_in_order_and_without_an_error(path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # those of the client and its kernel are not ours
 @each_notebook
-def test_a_notebook_runs(path, tmp_path):
+def test_a_notebook_runs(path, tmp_path, monkeypatch):
+    if path.stem in DATA:
+        variable, default = DATA[path.stem]
+        folder = Path(os.environ.get(variable, default)).resolve()
+        if not folder.is_dir():
+            pytest.skip(f"there is no {folder.name}; set {variable} to its folder")
+        monkeypatch.setenv(variable, str(folder))
     notebook = nbformat.read(path, as_version=4)
     for cell in code_cells(notebook):
         cell.outputs = []
