@@ -15,12 +15,14 @@ def why_silent(spec: Spec, layer: slice | None, neuron: int) -> str:
         neuron: its number within the layer.
     """
     if layer is None:
-        weights, dash = np.asarray(spec.w_out)[:, neuron], np.asarray(spec.dash_syn_out)[neuron]
+        weights = np.asarray(spec.w_out)[:, neuron] << spec.weight_shift_out
+        dash = np.asarray(spec.dash_syn_out)[neuron]
         threshold, bias, dash_mem = spec.threshold_out, spec.bias_out, spec.dash_mem_out
     else:
         neuron += layer.start
-        fed = np.concatenate([np.asarray(spec.w_in), np.asarray(spec.w_rec)])
-        weights, dash = fed[:, neuron], np.asarray(spec.dash_syn)[neuron]
+        w_in = np.asarray(spec.w_in)[:, neuron] << spec.weight_shift_in
+        w_rec = np.asarray(spec.w_rec)[:, neuron] << spec.weight_shift_rec
+        weights, dash = np.concatenate([w_in, w_rec]), np.asarray(spec.dash_syn)[neuron]
         threshold, bias, dash_mem = spec.threshold, spec.bias, spec.dash_mem
     if not np.all(dash):
         return "a dash of 0 clears its synaptic current at every step"

@@ -11,6 +11,7 @@ import pytest
 
 from snnjax import SynNet, record
 from snnjax.hardware import xylo
+from snnjax.hardware.xylo._causes import why_silent
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,14 @@ def test_the_likely_cause_of_silence_is_named(synnet, spec, raster, cause):
     assert report.layers[0].silent
     assert all(cause in why for why in report.layers[0].silent.values())
     assert cause in str(report)
+
+
+def test_weights_count_for_the_cause_as_they_are_shifted(spec):
+    # Eight weights of 1 and both dashes of 1: a potential of 32, or of 512 with a shift by 4.
+    weak = dataclasses.replace(spec, **CAUSES["too high"] | {"threshold": jnp.full(22, 100)})
+    assert "100 is too high for weights that add up to 8" in why_silent(weak, slice(0, 12), 3)
+    shifted = dataclasses.replace(weak, weight_shift_in=4)
+    assert "too high" not in why_silent(shifted, slice(0, 12), 3)
 
 
 def test_saturation_and_events_that_are_cut_are_counted(synnet, spec, raster, report):
