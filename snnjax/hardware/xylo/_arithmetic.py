@@ -37,11 +37,12 @@ def within_range(
 ) -> Bool[Array, ""]:
     """Whether no synaptic current can saturate while the sources are added up, in any order.
 
-    |isyn| plus the sum of |count * weight| bounds every partial sum. Each source's largest weight
-    stands for all of its weights, which makes the bound a product with a vector. Only where that is
-    too coarse is a product of matrices made: partial sums lie between what there was plus all that
-    is negative and what there was plus all that is positive. Where a bound is too large for float32
-    to hold it exactly it is far out of range in any case.
+    Partial sums lie within half of the sum of |count * weight| of the middle between before and
+    after. Each source's largest weight stands for all of its weights, which makes the bound a
+    product with a vector. Only where that is too coarse is a product of matrices made: partial sums
+    lie between what there was plus all that is negative and what there was plus all that is
+    positive. Where a bound is too large for float32 to hold it exactly it is far out of range in
+    any case.
     """
     axes = tuple(range(1, isyn.ndim))
     largest = jnp.max(jnp.abs(weights), axis=axes, initial=0)
@@ -51,7 +52,7 @@ def within_range(
         positive = dot(counts, jnp.maximum(weights, 0))
         return jnp.all(within(isyn + positive, chip) & within(isyn + charge - positive, chip))
 
-    coarsely = jnp.all(jnp.abs(isyn) + most <= chip.max_state)
+    coarsely = jnp.all(jnp.abs(2 * isyn + charge) + most <= 2 * chip.max_state)
     return lax.cond(coarsely, lambda: jnp.array(True), closely)
 
 

@@ -157,8 +157,8 @@ def _step(
     """One time step, the sources added up in order, as the chip does, or at once.
 
     If at once, a synaptic current becomes infinite, and stays so, where it may have saturated on
-    the way. It cannot, in any order of the sources, if what there is after them plus all that they
-    may have added is within the range.
+    the way. It cannot, in any order of the sources, if all that they add upwards and all that they
+    add downwards is within the range, each weight taken to be the largest that there is.
     """
     chip = rules.chip
     charge = inputs.fed if p.loop is None else inputs.fed + dot(state.spikes, p.loop)
@@ -174,7 +174,9 @@ def _step(
         most = inputs.most
         if p.loop is not None:
             most = most + chip.max_weight * state.spikes.sum(-1)
-        isyn = jnp.where(jnp.abs(charged) + most[:, None] <= chip.max_state, isyn, jnp.inf)
+        # Partial sums lie within half of `most` of the middle between before and after.
+        widest = jnp.abs(state.isyn + charged) + most[:, None]
+        isyn = jnp.where(widest <= 2 * chip.max_state, isyn, jnp.inf)
     vmem, _ = charge_membrane(state.vmem, p.part_mem, _over_synapses(p, isyn), p.bias, chip)
     own = fire(vmem, p.threshold, rules.cap - _or_0(inputs.handed))
     after = States(isyn, vmem - own * p.threshold, own + _or_0(inputs.handed))
