@@ -33,8 +33,7 @@ class LayerFidelity(NamedTuple):
         at_cap: number of times that a neuron emitted as many spikes as the chip allows.
         at_bound: number of membrane potentials that were held at a lower bound of the neurons;
             None where neurons of the chip have none.
-        clipped: number of weights that did not fit their bits and were clipped; None where scales
-            are such that none can be.
+        clipped: number of weights that did not fit their bits and were clipped.
         silent: neurons that fire in the network but never in integers, and the likely cause.
         error_over_time: mean difference of the number of spikes of a neuron, at every step.
         rasters: spikes of the first recording in the network and in integers, `(time, neurons)`.
@@ -50,7 +49,7 @@ class LayerFidelity(NamedTuple):
     saturated_states: int
     at_cap: int
     at_bound: int | None
-    clipped: int | None
+    clipped: int
     silent: dict[int, str]
     error_over_time: Float[np.ndarray, " time"]
     rasters: tuple[Float[np.ndarray, "time neurons"], Int[np.ndarray, "time neurons"]]
@@ -215,7 +214,7 @@ def _row(layer: LayerFidelity, width: int) -> str:
         f"{layer.path:{width}} {layer.spikes:10,} {layer.spikes_integers:10,} "
         f"{layer.count_error:12.2%} {layer.equal:7.2%} {parts:>9} {layer.sqnr:9.1f} "
         f"{layer.saturated_states:10,} {layer.at_cap:7,} {_or_dash(layer.at_bound):>9} "
-        f"{_or_dash(layer.clipped):>8} {len(layer.silent):7,}"
+        f"{layer.clipped:8,} {len(layer.silent):7,}"
     )
 
 

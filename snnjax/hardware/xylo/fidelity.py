@@ -1,6 +1,8 @@
 """How far a chip's integers are from the network that they came from, layer by layer."""
 
 import functools
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,7 +22,7 @@ from .._fidelity import (
 from ._causes import why_silent
 from ._populations import Population, populations
 from .check import require_integers
-from .map import hops, latency, spans
+from .map import MappingWarning, hops, latency, map_network, spans
 from .simulate import simulate
 from .spec import Spec
 
@@ -53,7 +55,8 @@ def fidelity(
     padded = np.pad(events, ((0, 0), (0, latency(model)), (0, 0)))
     trace = jax.tree.map(np.asarray, simulate(spec, padded))
     records = jax.tree.map(np.asarray, run_network(model, events.astype(np.float32)))
-    layers = _layers(found, spec, trace, records, hops(found), events.shape[1])
+    clipped = _clipped(model, spec)
+    layers = _layers(found, spec, trace, records, clipped, events.shape[1])
     readout, late = found[-1], latency(model)
     kind = "output" if readout.neurons.output == "spikes" else "vmem"
     answers = records[f"{readout.path}.{kind}"].sum(1).argmax(-1)
@@ -77,12 +80,12 @@ def _layers(
     spec: Spec,
     trace: Any,
     records: dict[str, Any],
-    delays: list[int],
+    clipped: tuple[np.ndarray, np.ndarray],
     steps: int,
 ) -> tuple[LayerFidelity, ...]:
     parts = spans(found[:-1])
     layers = []
-    for population, delay, own in zip(found, delays, [*parts, None], strict=True):
+    for population, delay, own in zip(found, hops(found), [*parts, None], strict=True):
         at = slice(delay, delay + steps)
         if own is None:
             spikes, vmem = trace.spikes_out[:, at], trace.vmem_out[:, at]
@@ -107,7 +110,31 @@ def _layers(
                 saturated_states=int(sum(np.isin(x, limits).sum() for x in (isyn, vmem))),
                 at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
                 at_bound=None,
-                clipped=None,
+                clipped=int((clipped[1] if own is None else clipped[0][own]).sum()),
             )
         )
     return tuple(layers)
+
+
+def _clipped(model: Chain, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """How many weights of each hidden and output neuron are beyond what their bits hold.
+
+    The scale of a neuron is that of its threshold, as exactly as rounding left that: only weights
+    that are beyond at every scale it may be count. Without a threshold none do.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MappingWarning)
+        mapped = map_network(model, spec.chip)
+
+    def of(names: Sequence[str], threshold: str) -> np.ndarray:
+        whole, real = (np.asarray(getattr(x, threshold), float) for x in (spec, mapped))
+        counts = np.zeros(len(whole), int)
+        for name in names:
+            shift = getattr(spec, name.replace("w_", "weight_shift_"))
+            weights = np.moveaxis(np.abs(np.asarray(getattr(mapped, name))), 1, -1)
+            at_least = weights * ((whole - 0.5) / real / 2**shift)
+            beyond = at_least > np.abs(np.asarray(getattr(spec, name))).max() + 0.5
+            counts += beyond.sum(tuple(range(weights.ndim - 1)))
+        return counts
+
+    return of(("w_in", "w_rec"), "threshold"), of(("w_out",), "threshold_out")

@@ -149,3 +149,24 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
         xylo.fidelity(synnet, spec, raster[0])
     with pytest.raises(ValueError, match="`labels` must be one for each of the 6"):
         xylo.fidelity(synnet, spec, raster, [1, 2])
+
+
+@pytest.mark.parametrize(("method", "bits"), [("channel", 8), ("channel", 2), ("least_squares", 3)])
+def test_weights_that_the_scale_cuts_off_are_counted(synnet, raster, method, bits):
+    mapped = xylo.map_network(synnet)
+    spec = xylo.quantize(mapped, method, bits)
+    real, whole = (
+        {name: np.asarray(array, float) for name, array in x.arrays().items()}
+        for x in (mapped, spec)
+    )
+    most = 2 ** (bits - 1) - 1
+    scale = whole["threshold"] / real["threshold"] / 2 ** (8 - bits)
+    hidden = sum(
+        ((np.abs(real[name]) * scale[:, None] > most + 0.55) & (np.abs(whole[name]) == most)).sum(
+            (0, 2)
+        )
+        for name in ("w_in", "w_rec")
+    )
+    layers = xylo.fidelity(synnet, spec, raster).layers
+    assert [layer.clipped for layer in layers[:2]] == [hidden[:12].sum(), hidden[12:].sum()]
+    assert (sum(layer.clipped for layer in layers) > 0) == (method == "least_squares")
