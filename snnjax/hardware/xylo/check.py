@@ -153,6 +153,9 @@ def _reals(name: str, array: np.ndarray, whole: bool) -> Iterator[Violation]:
         yield from _entries(name, array, ~(array > 0), 0, "must be above 0")
     else:
         yield from _entries(name, array, ~np.isfinite(array), "finite", "must be finite")
+    if name.startswith("dash_"):
+        why = "must be at least 0: a decay factor must not be negative"
+        yield from _entries(name, array, array < 0, 0, why)
 
 
 def _aliases(known: dict[str, np.ndarray]) -> Iterator[Violation]:

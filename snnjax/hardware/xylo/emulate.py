@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +22,12 @@ from ._through import Parameters, Rules, States
 from .map import map_network, spans
 from .quantize import Method, rounded, scales, shift_of
 from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
+
+_OUT_OF_RANGE = (
+    "`model` has a weight that is not a number, a threshold that is not above 0, or a decay that "
+    "no time constant has: a factor must stay from 0 to below 1, a time constant or shift above 0. "
+    "Train with a smaller rate, or hold these parameters with `frozen`"
+)
 
 
 class Emulation(NamedTuple):
@@ -67,9 +74,11 @@ def emulate(
 
     Raises:
         ValueError: as `map_network` and `quantize` do.
+        RuntimeError: under `jax.jit`, when the program runs, if a parameter is not a number, or
+            training took a threshold or a decay out of its range.
     """
     chip = get_chip(chip)
-    mapped = map_network(model, chip)
+    mapped = _require_values(map_network(model, chip))
     shift = shift_of(chip, bits)
     hidden, out = jax.tree.map(lax.stop_gradient, scales(mapped, method, shift))
     layers = _layers(populations(model), rounded(mapped, hidden, out, shift), hidden, out)
@@ -90,6 +99,20 @@ def emulate(
         return _gather(traces, mapped.n_synapses)
 
     return run
+
+
+def _require_values(spec: Spec) -> Spec:
+    """The spec, once a program that is compiled has seen that a chip can hold something like it.
+
+    Where values are known, `map_network` has looked at all of them.
+    """
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(spec)):
+        return spec
+    dashes = spec.dash_mem, spec.dash_syn, spec.dash_mem_out, spec.dash_syn_out
+    bad = [~((x >= 0) & jnp.isfinite(x)).all() for x in dashes]
+    bad += [~(x > 0).all() for x in (spec.threshold, spec.threshold_out)]
+    bad += [jnp.isnan(x).any() for x in (spec.w_in, spec.w_rec, spec.w_out)]
+    return eqx.error_if(spec, jnp.stack(bad).any(), _OUT_OF_RANGE)
 
 
 class _Layer(NamedTuple):
@@ -147,7 +170,8 @@ def _gather(traces: list[States], synapses: int) -> Emulation:
     *hidden, out = [jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), trace) for trace in traces]
     isyn = []
     for trace in hidden:
-        each = trace.isyn.reshape(*trace.vmem.shape[:2], -1, trace.vmem.shape[2])
+        neurons = trace.vmem.shape[2]
+        each = trace.isyn.reshape(*trace.vmem.shape[:2], trace.isyn.shape[2] // neurons, neurons)
         isyn.append(jnp.pad(each, ((0, 0),) * 2 + ((0, synapses - each.shape[2]), (0, 0))))
     return Emulation(
         spikes_out=out.spikes,

@@ -197,3 +197,22 @@ def test_frozen_parameters_get_no_gradient():
     assert np.asarray(grad.layers[0].weight).any()
     assert not np.asarray(grad.layers[1].leak.alpha_syn).any()
     assert not np.asarray(grad.layers[1].threshold).any()
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (lambda m: m.layers[1].leak.alpha_mem, 1.001),
+        (lambda m: m.layers[1].leak.alpha_syn, -0.1),
+        (lambda m: m.layers[3].threshold, 0.0),
+        (lambda m: m.layers[2].weight, np.nan),
+    ],
+)
+def test_what_training_must_not_do_to_a_parameter_is_an_error_in_a_compiled_program(where, value):
+    model, x = synnet(), jnp.asarray(raster(0.7, 8), jnp.float32)
+    emulated(model, x, "channel")
+    broken = eqx.tree_at(where, model, replace_fn=lambda p: p.at[0].set(value))
+    with pytest.raises(RuntimeError, match="`model` has a weight that is not a number, a thresh"):
+        jax.block_until_ready(emulated(broken, x, "channel"))
+    with pytest.raises(ValueError, match="must be"):
+        xylo.emulate(broken)
