@@ -33,7 +33,7 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
 
 
 def reals(option: str, text: str) -> tuple[float, ...]:
-    """`0,0.1` as numbers.
+    """`0.5,0.1` as numbers.
 
     Raises:
         ValueError: if it is something else; the message names the option.
@@ -41,4 +41,4 @@ def reals(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"`--{option}` takes numbers such as 0,0.1; got {text!r}") from error
+        raise ValueError(f"`--{option}` takes numbers such as 0.5,0.1; got {text!r}") from error

@@ -12,7 +12,7 @@ from ..hardware import dynapcnn, xylo
 from ..train import save_checkpoint
 from ..train.loop import TrainState
 from . import _report, _runs
-from ._options import numbers, one_line_errors
+from ._options import numbers, one_line_errors, reals
 from ._targets import DEFAULT_RECIPE, DEFAULT_TARGET, TARGETS
 
 _CHECKPOINT_EVERY = 20
@@ -174,7 +174,7 @@ def train(
             "shift": shift,
             "stages": stages,
             "gain": gain,
-            "snr": None if snr is None else numbers("snr", snr),
+            "snr": None if snr is None else reals("snr", snr),
             "stretch": stretch,
             "mask_bands": mask_bands,
             "mask_time": mask_time,
@@ -197,6 +197,7 @@ def train(
             others = {**own, **given}
             _runs.refuse_with_resume(name for name, value in others.items() if value is not None)
             opened = _runs.reopen(resume)
+            opened.run.cut_log(int(opened.state.epoch))
         else:
             recipe, target = recipe or DEFAULT_RECIPE, target or DEFAULT_TARGET
             if through is not None:

@@ -110,6 +110,24 @@ class MelEvents(eqx.Module):
     def __check_init__(self) -> None:
         if self.gain not in ("running", "recording"):
             raise ValueError(f"`gain` must be 'running' or 'recording'; got {self.gain!r}")
+        for name in ("rate", "bands", "dt", "window", "floor", "max_events"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0; got {getattr(self, name)}")
+        for name in ("dt", "window"):
+            if round(getattr(self, name) * self.rate) < 1:
+                raise ValueError(
+                    f"`{name}` must be a sample or more, {1 / self.rate} s at {self.rate} Hz; "
+                    f"got {getattr(self, name)}"
+                )
+        if not 0 <= self.low < self._high <= self.rate / 2:
+            raise ValueError(
+                f"`low` and `high` must be from 0 to half of the rate, {self.rate / 2} Hz, the "
+                f"lower one first; got {self.low} and {self._high}"
+            )
+
+    @property
+    def _high(self) -> float:
+        return self.rate / 2 if self.high is None else self.high
 
     @property
     def hop(self) -> int:
@@ -171,7 +189,17 @@ class MelEvents(eqx.Module):
         return self.events(levels, reference)
 
     def levels(self, audio: Float[Array, " samples"]) -> Float[Array, "time bands"]:
-        """Power of each band in dB, relative to a sine of amplitude 1."""
+        """Power of each band in dB, relative to a sine of amplitude 1.
+
+        Raises:
+            ValueError: if the sound is not of one channel, or not of floating-point numbers.
+        """
+        audio = jnp.asarray(audio)
+        if audio.ndim != 1 or not jnp.issubdtype(audio.dtype, jnp.floating):
+            raise ValueError(
+                "`audio` must be of one channel, (samples,), in floating-point numbers from -1 to "
+                f"1; got {audio.dtype} of the shape {audio.shape}"
+            )
         window = round(self.window * self.rate)
         ends = (1 + np.arange(len(audio) // self.hop)) * self.hop
         padded = jnp.pad(audio, (window, 0))
@@ -190,8 +218,7 @@ class MelEvents(eqx.Module):
         spectrum = jnp.fft.rfft(frames * (hann / (hann.sum() / 2)).astype(np.float32))
         power = jnp.square(_short(spectrum.real)) + jnp.square(_short(spectrum.imag))
         power = _short(power)
-        high = self.rate / 2 if self.high is None else self.high
-        filters = mel_filters(self.rate, window, self.bands, self.low, high)
+        filters = mel_filters(self.rate, window, self.bands, self.low, self._high)
         terms = jnp.moveaxis(power, -1, 0)[..., None], _short(jnp.asarray(filters))
         silent = jnp.zeros((*frames.shape[:-1], self.bands))
         banks, _ = jax.lax.scan(

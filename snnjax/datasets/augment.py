@@ -90,11 +90,12 @@ def add_noise(
         quietest: largest signal-to-noise ratio in dB, from the loudest level to the noise's mean.
         loudest: smallest such ratio; the ratio is uniform between the two.
         key: for the draws.
-        silence: dB of no sound; a recording of nothing else gets no noise above it.
+        silence: dB of no sound; a recording of nothing else stays silent.
     """
     ratio_key, power_key = jax.random.split(key)
     ratio = jax.random.uniform(ratio_key, minval=loudest, maxval=quietest)
-    mean = 10 ** ((levels.max() - ratio) / 10)
+    top = levels.max(initial=silence)
+    mean = jnp.where(top > silence, 10 ** ((top - ratio) / 10), 0)
     power = mean * jax.random.exponential(power_key, levels.shape, levels.dtype)
     return jnp.maximum(10 * jnp.log10(10 ** (levels / 10) + power), silence)
 

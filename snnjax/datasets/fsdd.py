@@ -63,13 +63,19 @@ def load_fsdd(path: str | Path) -> tuple[Recordings, Recordings]:
             "0 to 4 is the test set"
         )
     train, test = (_read(part) for part in parts)
+    if train.rate != test.rate:
+        raise _different_rates({train.rate, test.rate})
     return train, test
+
+
+def _different_rates(rates: set[int]) -> ValueError:
+    return ValueError(f"the recordings have different sampling rates: {sorted(rates)} Hz")
 
 
 def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
     sounds, rates = zip(*(_read_wav(file) for _, file in files), strict=True)
     if len(set(rates)) > 1:
-        raise ValueError(f"the recordings have different sampling rates: {sorted(set(rates))} Hz")
+        raise _different_rates(set(rates))
     lengths = np.array([len(sound) for sound in sounds], np.int32)
     audio = np.zeros((len(sounds), lengths.max()), np.float32)
     for row, sound in zip(audio, sounds, strict=True):

@@ -181,8 +181,18 @@ def compare_answers(
     )
 
 
-def require_labels(labels: ArrayLike | None, recordings: int) -> None:
-    """Raise ValueError unless there is one label for each recording, or none at all."""
+def require_recordings(shape: tuple[int, ...], labels: ArrayLike | None) -> None:
+    """Raise ValueError unless there are recordings of some steps, and a label for each or none.
+
+    Args:
+        shape: of the raster, `(batch, time, ...)`.
+        labels: what goes with it.
+    """
+    recordings, steps = shape[:2]
+    if not recordings or not steps:
+        raise ValueError(
+            f"`raster` must hold a recording of a step or more, to compare anything; got {shape}"
+        )
     if labels is not None and np.shape(labels) != (recordings,):
         raise ValueError(
             f"`labels` must be one for each of the {recordings} recordings; got the shape "

@@ -43,7 +43,7 @@ class DigitsConfig(xylo.XyloTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_above_zero("steps", "hold")
-        if self.noise < 0:
+        if not self.noise >= 0:
             raise ValueError(f"`noise` must be at least 0; got {self.noise}")
 
 

@@ -58,11 +58,14 @@ def listen(
         What each step gave.
 
     Raises:
-        ValueError: if a block is not of one channel, or not of floating-point numbers, if `memory`
-            is not above 0, or if the front end, network or integers refuse what they are given.
+        ValueError: if a block is not of one channel, or not of finite floating-point numbers, if
+            `memory` is not above 0 or `late` below 0, or if the front end, network or integers
+            refuse what they are given.
     """
     if memory is not None and memory < 1:
         raise ValueError(f"`memory` must be above 0; got {memory}")
+    if late < 0:
+        raise ValueError(f"`late` must be at least 0; got {late}")
     state: PyTree
     if isinstance(network, xylo.Spec):
         # Nothing is run: the values are checked, once, and the state is that at rest.
@@ -100,6 +103,9 @@ def _hops(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
                 "`blocks` must be of one channel, (samples,), in floating-point numbers from -1 to "
                 f"1; got {block.dtype} of the shape {block.shape}"
             )
+        if not np.isfinite(block).all():
+            # One of them would stay in the automatic gain for good.
+            raise ValueError("`blocks` must hold finite samples; got NaN or infinity")
         waiting = np.concatenate([waiting, block.astype(np.float32)])
         whole = len(waiting) // hop * hop
         yield from waiting[:whole].reshape(-1, hop)

@@ -111,6 +111,17 @@ _Order: TypeAlias = Int[Array, "batches batch_size"]
 _Run: TypeAlias = Callable[[TrainState, PyTree, _Order, PRNGKeyArray], tuple[TrainState, Metrics]]
 
 
+def batches_of(sequences: int, batch_size: int) -> int:
+    """How many batches an epoch has.
+
+    Raises:
+        ValueError: if there are too few sequences for one.
+    """
+    if sequences < batch_size:
+        raise ValueError(f"`batch_size` is {batch_size}, but there are {sequences} sequences")
+    return sequences // batch_size
+
+
 def _batches(
     state: TrainState, data: PyTree, key: Key, batch_size: int
 ) -> tuple[_Order, PRNGKeyArray]:
@@ -119,9 +130,7 @@ def _batches(
     if len(sizes) != 1:
         raise ValueError(f"`data` must be arrays of one length; got {sorted(sizes)}")
     (n,) = sizes
-    batches = n // batch_size
-    if batches == 0:
-        raise ValueError(f"`batch_size` is {batch_size}, but there are {n} sequences")
+    batches = batches_of(n, batch_size)
     order_key, step_key = jax.random.split(jax.random.fold_in(key, state.epoch))
     order = jax.random.permutation(order_key, n)[: batches * batch_size]
     return order.reshape(batches, batch_size), jax.random.split(step_key, batches)

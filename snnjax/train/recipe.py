@@ -11,7 +11,7 @@ import optax
 from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
 from ..nn import Chain
-from .loop import Loss, Metrics, TrainState, make_epoch, run_epochs
+from .loop import Loss, Metrics, TrainState, batches_of, make_epoch, run_epochs
 from .robustness import Outputs, adversarial_loss
 from .run import Settings
 
@@ -67,6 +67,12 @@ class Training(Settings):
         for name in ("mismatch", "attack"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0; got {getattr(self, name)}")
+        for stage in self.schedule:
+            if stage.begin == stage.end:
+                raise ValueError(
+                    f"`epochs` is {self.epochs}, of which none are left to go through the "
+                    f"{stage.through} with the `stages` {self.stages}; take more, or other stages"
+                )
 
     @property
     def schedule(self) -> tuple[Stage, ...]:
@@ -121,12 +127,15 @@ def make_optimizer(config: Training, sequences: int) -> optax.GradientTransforma
     Args:
         config: the settings.
         sequences: how many are trained on.
+
+    Raises:
+        ValueError: if there are too few for one batch.
     """
-    steps = sequences // config.batch_size
+    steps = batches_of(sequences, config.batch_size)
     cosines = [
         optax.cosine_decay_schedule(
             config.learning_rate * (config.later_rate if i else 1),
-            max((stage.end - stage.begin) * steps, 1),
+            (stage.end - stage.begin) * steps,
         )
         for i, stage in enumerate(config.schedule)
     ]

@@ -61,12 +61,15 @@ def attack(
         families: which parameters are attacked.
 
     Raises:
-        ValueError: if the model has no parameters of one of `families`.
+        ValueError: if the model has no parameters of one of `families`, `level` is negative, or
+            there are no `steps`.
 
     Source: J. Buechel, F. Faber, D. R. Muir, "Network insensitivity to parameter noise via
         adversarial regularization", arXiv 2106.05009; Rockpool, `pga_attack`, which starts at
         1e-3 whatever the level and has the same other defaults.
     """
+    if not level >= 0 or steps < 1:
+        raise ValueError(f"`level` must be at least 0 and `steps` above 0; got {level} and {steps}")
     attacked, rest = eqx.partition(model, _mask(model, families))
 
     def moved(change: PyTree, attacked: PyTree, rest: PyTree) -> PyTree:
@@ -216,8 +219,9 @@ def mismatch_sweep(
     """
     if not len(levels) or draws < 1:
         raise ValueError(f"`levels` and `draws` must be above none; got {levels} and {draws}")
-    if min(levels) < 0:
-        raise ValueError(f"`levels` must be at least 0; got {min(levels)}")
+    for level in levels:
+        if not level >= 0:
+            raise ValueError(f"`levels` must be at least 0; got {level}")
     chosen, rest = eqx.partition(model, _mask(model, families))
 
     @eqx.filter_jit

@@ -34,7 +34,7 @@ class Settings:
 
     def _require_above_zero(self, *names: str) -> None:
         for name in names:
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0; got {getattr(self, name)}")
 
 
@@ -109,6 +109,13 @@ class Run:
         if not isinstance(content.get("config"), dict) or "recipe" not in content:
             raise ValueError(f'{header} is damaged: "recipe" or "config" is missing')
         return cls(path, content["recipe"], content["config"], content.get("target", "xylo"))
+
+    def cut_log(self, epoch: int) -> None:
+        """Drop the lines of `metrics.jsonl` after an epoch, for training that goes on from it."""
+        if self.metrics.exists():
+            lines = self.metrics.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+            self.metrics.write_text("".join(kept))
 
     def log(self, **metrics: float | str) -> None:
         """Append one line to `metrics.jsonl`."""

@@ -77,6 +77,8 @@ class SpeechConfig(xylo.XyloTraining):
             )
         if len(self.snr) not in (0, 2):
             raise ValueError(f"`snr` must be two numbers of dB, or none; got {self.snr}")
+        if self.snr and not self.snr[0] >= self.snr[1]:
+            raise ValueError(f"`snr` must have the larger number of dB first; got {self.snr}")
         for name, most in (("mask_bands", 16), ("mask_time", self.steps)):
             if getattr(self, name) > most:
                 raise ValueError(f"`{name}` must be at most {most}; got {getattr(self, name)}")
@@ -100,7 +102,8 @@ def load_data(config: SpeechConfig) -> Data:
 
     Raises:
         FileNotFoundError: if `config.data` is no folder with the recordings.
-        ValueError: if there is no `config.data`, or a file is damaged.
+        ValueError: if there is no `config.data`, a file is damaged, or the recordings have another
+            sampling rate.
     """
     if config.data is None:
         raise ValueError(
@@ -108,6 +111,11 @@ def load_data(config: SpeechConfig) -> Data:
             "github.com/Jakobovski/free-spoken-digit-dataset; got none"
         )
     train, test = load_fsdd(config.data)
+    if train.rate != RATE:
+        raise ValueError(
+            f"the recordings of `data` must have {RATE} samples per second, as the data set has; "
+            f"got {train.rate}"
+        )
     events = jax.lax.map(front_end(config).counts, _levels(config, test), batch_size=_BATCH)
     train_y, test_y = jnp.asarray(train.labels), jnp.asarray(test.labels)
     return Data((_levels(config, train), train_y), (events, test_y))

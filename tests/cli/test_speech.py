@@ -65,8 +65,12 @@ def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings
     )
     state, _ = next(opened.target.recipe.train(opened.config, opened.data, opened.state))
     save_checkpoint(opened.run.checkpoint, state)
+    for epoch in (1, 2, 3):  # it was interrupted some epochs after the checkpoint
+        opened.run.log(epoch=epoch)
     result = call("train", "--resume", tmp_path / "parts")
     assert result.exit_code == 0, result.output
+    lines = opened.run.metrics.read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 35))
     assert eqx.tree_equal(xylo.load(tmp_path / "parts/xylo.json"), xylo.load(run[0] / "xylo.json"))
 
 
@@ -82,6 +86,12 @@ def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings
         (("--recipe", "speech", "--noise", "1"), "`--noise` is no option of the recipe speech"),
         (("--stretch", "0.1"), "`--stretch` is no option of the target xylo"),
         (("--through", "chip", "--stages", "chip:3"), "`--through` and `--stages` both say"),
+        (
+            ("--stages", "float:100,chip:1", "--epochs", "5"),
+            "`epochs` is 5, of which none are left to go through the chip",
+        ),
+        (("--batch-size", "5000"), "`batch_size` is 5000, but there are 1437 sequences"),
+        (("--recipe", "speech", "--snr", "9.5,20"), "`snr` must have the larger number of dB"),
         (("--stages", "chip:x"), "`stages` must be some of float, plan, chip"),
     ],
 )
@@ -126,4 +136,4 @@ def test_mismatch_at_level_0_is_the_run_itself(run, tmp_path):
     assert files[1].stat().st_size > 1000
     result = call("mismatch", folder, "--levels", "a")
     assert result.exit_code == 2
-    assert "`--levels` takes numbers such as 0,0.1; got 'a'" in result.stderr
+    assert "`--levels` takes numbers such as 0.5,0.1; got 'a'" in result.stderr

@@ -63,6 +63,30 @@ def test_what_cannot_stream_is_an_error():
         MelEvents(8000, gain="agc")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": 0}, "`rate` must be above 0; got 0"),
+        ({"bands": -1}, "`bands` must be above 0; got -1"),
+        ({"dt": -1.0}, "`dt` must be above 0"),
+        ({"dt": 1e-9}, "`dt` must be a sample or more, 0.000125 s at 8000 Hz; got 1e-09"),
+        ({"floor": 0.0}, "`floor` must be above 0"),
+        ({"max_events": -1}, "`max_events` must be above 0; got -1"),
+        ({"low": -1000.0}, "`low` and `high` must be from 0 to half of the rate"),
+        ({"high": 9000.0}, r"the lower one first; got 100.0 and 9000.0"),
+    ],
+)
+def test_settings_that_make_no_events_are_errors_that_name_them(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MelEvents(**{"rate": 8000, **settings})
+
+
+@pytest.mark.parametrize("audio", [np.zeros((800, 2), np.float32), np.zeros(800, np.int16)])
+def test_what_is_no_sound_of_one_channel_is_an_error(audio):
+    with pytest.raises(ValueError, match=r"`audio` must be of one channel, .* in floating-point"):
+        MelEvents(8000)(audio)
+
+
 def test_levels_are_the_power_spectrum_through_the_filters_in_db():
     sound = np.asarray(tone(500.0) * jnp.linspace(0.0, 1, 4000))
     found = MelEvents(8000).levels(sound)
@@ -122,6 +146,10 @@ def test_what_is_no_data_set_is_a_clear_error(tmp_path):
     for i in (0, 7):
         write(tmp_path, f"3_theo_{i}.wav", np.zeros((10, 2), np.int16))
     with pytest.raises(ValueError, match="must be mono with 16 bits"):
+        load_fsdd(tmp_path)
+    for i, rate in ((0, 8000), (7, 16000)):
+        wavfile.write(tmp_path / f"3_theo_{i}.wav", rate, np.zeros(10, np.int16))
+    with pytest.raises(ValueError, match=r"different sampling rates: \[8000, 16000\] Hz"):
         load_fsdd(tmp_path)
 
 

@@ -86,6 +86,11 @@ def test_no_setting_changes_nothing_and_all_together_make_each_recording_another
     assert len(np.unique(found.sum((1, 2)))) == len(KEYS)
 
 
+def test_noise_leaves_a_silent_recording_silent():
+    silent = jnp.full((30, 16), -80.0)
+    np.testing.assert_allclose(add_noise(silent, 0.0, -20.0, key=KEYS[0]), -80, atol=1e-4)
+
+
 def test_settings_out_of_range_are_errors():
     with pytest.raises(ValueError, match="`shift` must be at least 0; got -1"):
         Augment(shift=-1)

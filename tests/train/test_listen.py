@@ -98,6 +98,10 @@ def test_what_is_no_stream_is_an_error():
     ):
         with pytest.raises(ValueError, match=f"`blocks` must be of one channel.*{found}"):
             next(listen([block], FRONT, SPEC))
+    with pytest.raises(ValueError, match="`blocks` must hold finite samples"):
+        next(listen([np.full(80, np.nan)], FRONT, SPEC))
+    with pytest.raises(ValueError, match="`late` must be at least 0; got -1"):
+        next(listen([np.zeros(80)], FRONT, SPEC, late=-1))
     with pytest.raises(ValueError, match="`memory` must be above 0; got 0"):
         next(listen([np.zeros(80)], FRONT, SPEC, memory=0))
     with pytest.raises(ValueError, match="`spec` holds real numbers"):

@@ -192,8 +192,12 @@ def test_arguments_that_do_not_work_are_errors():
         ValueError, match="no parameter of the family 'biases'; it has: decays, thr"
     ):
         attack(lambda m: 0.0, MODEL, key=KEY, families=("biases",))
-    with pytest.raises(ValueError, match="`levels` must be at least 0; got -1"):
-        mismatch_sweep(None, MODEL, [0, -1], key=KEY)
+    for level in (-1, float("nan")):
+        with pytest.raises(ValueError, match=f"`levels` must be at least 0; got {level}"):
+            mismatch_sweep(None, MODEL, [0, level], key=KEY)
+    for settings in ({"level": -0.1}, {"steps": 0}):
+        with pytest.raises(ValueError, match="`level` must be at least 0 and `steps` above 0"):
+            attack(lambda m: 0.0, MODEL, key=KEY, **settings)
     with pytest.raises(ValueError, match="`levels` and `draws` must be above none"):
         mismatch_sweep(None, MODEL, [], key=KEY)
 

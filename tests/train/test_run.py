@@ -63,6 +63,8 @@ def test_the_rate_of_each_stage_falls_to_0_from_its_own_start():
         ({"stages": 3}, "`stages` must be like"),
         ({"hidden": 3}, "`hidden` must be like"),
         ({"noise": -1.0}, "`noise` must be at least 0"),
+        ({"noise": float("nan")}, "`noise` must be at least 0; got nan"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be above 0; got nan"),
     ],
 )
 def test_other_settings_are_an_error_that_names_them(settings, message):

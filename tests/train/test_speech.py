@@ -5,6 +5,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from snnjax.hardware import xylo
 from snnjax.train import speech
@@ -78,6 +79,7 @@ def test_what_was_trained_through_the_chip_is_what_the_simulator_runs(run):
         ({"stretch": -0.1}, "`stretch`"),
         ({"mask_bands": 17}, "`mask_bands` must be at most 16"),
         ({"snr": (10,)}, "`snr` must be two numbers"),
+        ({"snr": (10, 20)}, r"`snr` must have the larger .* got \(10, 20\)"),
         ({"bits": 1}, "`bits` must be from 2 to 8"),
     ],
 )
@@ -89,6 +91,13 @@ def test_settings_out_of_range_are_an_error_that_names_them(settings, message):
 def test_without_data_the_error_says_where_users_get_it():
     with pytest.raises(ValueError, match=r"`data` must be the folder.*free-spoken-digit-dataset"):
         speech.load_data(speech.SpeechConfig())
+
+
+def test_recordings_of_another_rate_are_refused(tmp_path):
+    for index in (0, 5):
+        wavfile.write(tmp_path / f"1_me_{index}.wav", 16000, np.zeros(10, np.int16))
+    with pytest.raises(ValueError, match=r"must have 8000 samples per second.*; got 16000"):
+        speech.load_data(speech.SpeechConfig(data=str(tmp_path)))
 
 
 @pytest.mark.slow

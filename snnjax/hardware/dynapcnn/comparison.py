@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._fidelity import require_recordings
 from ._raster import as_counts
+from .check import require_integers
 from .events import EventTrace, simulate_events, to_events
 from .simulate import simulate
 from .spec import Spec
@@ -90,16 +92,14 @@ def compare_events(
         seed: of the order of the events within a step; None for that of the raster.
 
     Raises:
-        ValueError: as `simulate` and `simulate_events` do; or if there is not one label for each
-            recording.
+        TypeError: if `spec` is no Spec.
+        ValueError: as `simulate` and `simulate_events` do; or if there is no recording of a step
+            or more, or not one label for each.
     """
+    require_integers(spec)
     counts = np.asarray(as_counts(raster, spec))
     counts = counts if counts.ndim == 5 else counts[None]
-    if labels is not None and np.shape(labels) != counts.shape[:1]:
-        raise ValueError(
-            f"`labels` must be one for each of the {len(counts)} recordings; got the shape "
-            f"{np.shape(labels)}"
-        )
+    require_recordings(counts.shape, labels)
     steps = [np.asarray(x) for x in simulate(spec, counts, record=False).counts]
     runs = [
         simulate_events(

@@ -16,7 +16,7 @@ from .._fidelity import (
     Run,
     compare_answers,
     compare_layer,
-    require_labels,
+    require_recordings,
     run_network,
 )
 from ._causes import why_silent
@@ -52,7 +52,7 @@ def fidelity(
     Raises:
         TypeError: if `model` is not a network of layers.
         ValueError: if `spec` does not have the layers of `model`, if `simulate` refuses it or
-            `raster`, or if there is not one label for each recording.
+            `raster`, or if there is no recording of a step or more, or not one label for each.
     """
     require_integers(spec)
     running = statistics(state)
@@ -60,7 +60,7 @@ def fidelity(
     _require_the_same_layers(nodes, spec)
     events = as_counts(raster, spec)
     events = events if events.ndim == 5 else events[None]
-    require_labels(labels, len(events))
+    require_recordings(events.shape, labels)
     trace = jax.tree.map(np.asarray, simulate(spec, events))
     seen = np.asarray(arriving(spec, events), np.float32).swapaxes(0, 1)
     records = jax.tree.map(np.asarray, run_network(model, seen, running))

@@ -127,6 +127,8 @@ def _course(p: Parameters, counts: FloatArray, handed: FloatArray | None, rules:
 
     # From the first step on in which a current became infinite, once more and in order.
     steps = len(counts)
+    if not steps:
+        return plain
     begin = lax.cond(
         jnp.all(jnp.isfinite(end.isyn)),
         lambda: steps,
@@ -193,7 +195,8 @@ def _after(course: _Course, arguments: Arguments) -> tuple[States, FloatArray]:
 
 def _over_synapses(p: Parameters, isyn: FloatArray) -> FloatArray:
     """The sum of the currents of each neuron's synapses."""
-    return isyn.reshape(*isyn.shape[:-1], -1, len(p.threshold)).sum(-2)
+    neurons = len(p.threshold)
+    return isyn.reshape(*isyn.shape[:-1], isyn.shape[-1] // neurons, neurons).sum(-2)
 
 
 def _backward(course: _Course, grad: States, perturbed: Any, arguments: Arguments) -> Any:
@@ -258,8 +261,8 @@ def _back(p: Parameters, chip: Chip, grad: States, charged: FloatArray, slopes: 
 
     if grad.spikes is None:
         grad = grad._replace(spikes=jnp.zeros_like(slopes.spikes))
-    end = jnp.zeros_like(charged[0]), jnp.zeros_like(slopes.spikes[0])
-    return lax.scan(step, end, (grad, charged, slopes), reverse=True)[1]
+    d_i, d_v = (jnp.zeros(x.shape[1:], x.dtype) for x in (charged, slopes.spikes))
+    return lax.scan(step, (d_i, d_v), (grad, charged, slopes), reverse=True)[1]
 
 
 def _over_steps(counts: FloatArray, charge: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from .._fidelity import (
     Run,
     compare_answers,
     compare_layer,
-    require_labels,
+    require_recordings,
     run_network,
 )
 from ._causes import why_silent
@@ -43,7 +43,8 @@ def fidelity(
 
     Raises:
         ValueError: if `spec` does not have the neurons of `model`, if `raster` is not of this shape
-            or `simulate` refuses it, or if there is not one label for each recording.
+            or `simulate` refuses it, or if there is no recording of a step or more, or not one
+            label for each.
     """
     found = populations(model)
     require_integers(spec)
@@ -51,7 +52,7 @@ def fidelity(
     events = np.asarray(raster)
     if events.ndim != 3:
         raise ValueError(f"`raster` must have the shape (batch, time, inputs); got {events.shape}")
-    require_labels(labels, len(events))
+    require_recordings(events.shape, labels)
     padded = np.pad(events, ((0, 0), (0, latency(model)), (0, 0)))
     trace = jax.tree.map(np.asarray, simulate(spec, padded))
     records = jax.tree.map(np.asarray, run_network(model, events.astype(np.float32)))

@@ -70,19 +70,20 @@ def quantize(spec: Spec, method: Method = "channel", bits: int | None = None) ->
     require_kind(spec, Spec)
     if spec.quantized:
         raise ValueError("`spec` is quantised already; give what `map_network` returns")
-    integers = _integers(spec, method, bits)
+    shift = shift_of(spec.chip, bits)
+    integers = _integers(spec, method, shift)
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(spec)):
-        _warn_of_losses(spec, integers, method, bits)
+        _warn_of_losses(spec, integers, method, shift)
     return integers
 
 
-def _warn_of_losses(spec: Spec, integers: Spec, method: Method, bits: int | None) -> None:
+def _warn_of_losses(spec: Spec, integers: Spec, method: Method, shift: int) -> None:
     lost = [
         f"all weights of {what} {n} become 0"
         for what, names in (("hidden neuron", ("w_in", "w_rec")), ("readout neuron", ("w_out",)))
         for n in np.flatnonzero(_fed(spec, names) & ~_fed(integers, names))
     ]
-    scale_of = scales(spec, method, shift_of(spec.chip, bits))
+    scale_of = scales(spec, method, shift)
     for name, scale in zip(("threshold", "threshold_out"), scale_of, strict=True):
         vanished = np.asarray(_threshold(getattr(spec, name), scale, spec.chip)) < 0.5
         lost += [f"`{name}[{n}]` becomes 1, and would be 0" for n in np.flatnonzero(vanished)]
@@ -90,7 +91,7 @@ def _warn_of_losses(spec: Spec, integers: Spec, method: Method, bits: int | None
         more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
         warnings.warn(
             f"{'; '.join(lost[:3])}{more}: weights and thresholds are too far apart for "
-            f"{bits or spec.chip.weight_bits} and {spec.chip.state_bits} bits at one scale",
+            f"{spec.chip.weight_bits - shift} and {spec.chip.state_bits} bits at one scale",
             QuantizationWarning,
             stacklevel=3,
         )
@@ -103,8 +104,7 @@ def _fed(spec: Spec, names: tuple[str, ...]) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _integers(spec: Spec, method: Method, bits: int | None) -> Spec:
-    shift = shift_of(spec.chip, bits)
+def _integers(spec: Spec, method: Method, shift: int) -> Spec:
     integers = rounded(spec, *scales(spec, method, shift), shift)
     return jax.tree.map(lambda leaf: leaf.astype(jnp.int32), integers)
 
@@ -113,14 +113,16 @@ def shift_of(chip: Chip, bits: int | None) -> int:
     """The left shift that makes weights of some bits as large as those of all bits of a chip.
 
     Raises:
-        ValueError: if `bits` are fewer than 2 or more than the chip has.
+        ValueError: if `bits` is no whole number, fewer than 2 or more than the chip has.
     """
-    if bits is not None and not 2 <= bits <= chip.weight_bits:
+    if bits is None:
+        return 0
+    if not isinstance(bits, (int, np.integer)) or not 2 <= bits <= chip.weight_bits:
         raise ValueError(
-            f"`bits` must be from 2 to {chip.weight_bits}, those of the weights of {chip.name}; "
-            f"got {bits}"
+            f"`bits` must be from 2 to {chip.weight_bits}, those of the weights of {chip.name}, "
+            f"and whole; got {bits!r}"
         )
-    return 0 if bits is None else chip.weight_bits - bits
+    return chip.weight_bits - int(bits)
 
 
 def scales(spec: Spec, method: Method, shift: int) -> tuple[Scale, Scale]:

@@ -143,3 +143,10 @@ def test_what_does_not_fit_together_is_refused(model, spec, raster):
         dynapcnn.fidelity(model, spec, raster[..., :3])
     with pytest.raises(ValueError, match="`labels` must be one for each of the 5"):
         dynapcnn.fidelity(model, spec, raster, [1, 2])
+    for empty in (raster[:0], raster[:, :0]):
+        with pytest.raises(ValueError, match="`raster` must hold a recording of a step or more"):
+            dynapcnn.fidelity(model, spec, empty)
+        with pytest.raises(ValueError, match="`raster` must hold a recording of a step or more"):
+            dynapcnn.compare_events(spec, empty)
+    with pytest.raises(TypeError, match="`spec` must be a Spec; got Sequential"):
+        dynapcnn.compare_events(model, raster)

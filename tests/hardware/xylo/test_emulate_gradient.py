@@ -160,6 +160,23 @@ def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integer
     assert names == {"weight", "tau_mem", "tau_syn", "threshold", "bias", "slope"}
 
 
+@pytest.mark.parametrize("shape", [(0, 12, 6), (2, 0, 6)])
+def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
+    model = learning_all((5, 7))
+
+    @eqx.filter_value_and_grad(has_aux=True)
+    def run(model):
+        emulation = xylo.emulate(model)(np.zeros(shape))
+        return emulation.spikes_out.sum(), emulation
+
+    (_, emulation), grad = run(model)
+    spec = xylo.quantize(xylo.map_network(model))
+    trace = xylo.simulate(spec, np.zeros(shape, int))
+    for name, array in emulation._asdict().items():
+        assert array.shape == getattr(trace, name).shape
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(grad))
+
+
 def test_a_batch_is_what_vmap_makes_of_its_sequences():
     """Sequences that saturate beside sequences that do not, in values and gradients."""
     model, x = learning_all((5, 7)), raster(0.5, 6, 4, 20).at[0].set(15)

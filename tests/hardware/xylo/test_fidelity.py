@@ -149,6 +149,9 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
         xylo.fidelity(synnet, spec, raster[0])
     with pytest.raises(ValueError, match="`labels` must be one for each of the 6"):
         xylo.fidelity(synnet, spec, raster, [1, 2])
+    for empty in (raster[:0], raster[:, :0]):
+        with pytest.raises(ValueError, match="`raster` must hold a recording of a step or more"):
+            xylo.fidelity(synnet, spec, empty)
 
 
 @pytest.mark.parametrize(("method", "bits"), [("channel", 8), ("channel", 2), ("least_squares", 3)])

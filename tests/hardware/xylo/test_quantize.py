@@ -203,6 +203,15 @@ def test_quantizing_twice_or_by_an_unknown_method_is_an_error():
         xylo.quantize(xylo.quantize(spec_of()))
 
 
+@pytest.mark.parametrize("bits", [4.0, "4", True])
+def test_bits_are_a_whole_number(bits):
+    with pytest.raises(ValueError, match=f"`bits` must be from 2 to 8, .* got {bits!r}"):
+        xylo.quantize(spec_of(), bits=bits)
+    assert eqx.tree_equal(
+        xylo.quantize(spec_of(), bits=np.int64(4)), xylo.quantize(spec_of(), bits=4)
+    )
+
+
 def test_works_under_jit():
     spec = spec_of()
     compiled = eqx.filter_jit(xylo.quantize)(spec)
