@@ -204,7 +204,10 @@ def test_arguments_that_do_not_work_are_errors():
 
 @pytest.mark.slow
 def test_digits_trained_with_mismatch_or_under_attack_keep_more_at_strong_mismatch():
-    """On seeds 0 and 1: plain 0.77 and 0.75 at 30 %, with mismatch 0.86 and 0.84, attacked 0.84."""
+    """Right at 30 %: 67 % trained plainly, 80 % with mismatch, 79 % under attack.
+
+    From other starts the three differ as much, at 75 to 77, 84 to 86 and 84 to 85 %.
+    """
     pixels, labels, test_pixels, test_labels = map(jnp.asarray, load_digits())
     encode = jax.vmap(lambda image: rows_and_columns(image.astype(float) / 4, 28, 3))
     data, test = (encode(pixels), labels), (encode(test_pixels), test_labels)
@@ -229,6 +232,7 @@ def test_digits_trained_with_mismatch_or_under_attack_keep_more_at_strong_mismat
         *_, (state, _) = run_epochs(make_epoch(loss, optimizer, 32), state, data, 15, KEY)
         evaluate = lambda model: plain(model, test, None)[1]["accuracy"]  # noqa: E731
         sweep = mismatch_sweep(evaluate, state.model, [0.0, 0.3], 20, key=KEY)
+        print(f"\n{sweep}")
         left.append(sweep.accuracies.mean(1))
     assert min(clean for clean, _ in left) > 0.93
     assert left[1][1] > left[0][1] + 0.05
