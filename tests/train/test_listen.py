@@ -76,10 +76,16 @@ def test_a_stream_of_blocks_gives_the_answers_of_the_whole_sound():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
-def test_50_recordings_give_the_answers_of_the_batch():
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(3200, id="0.4 s"),  # a bit less than the middle one
+        pytest.param(None, id="whole", marks=pytest.mark.slow),
+    ],
+)
+def test_50_recordings_give_the_answers_of_the_batch(samples):
     _, test = load_fsdd(DATA)
-    # 0.4 s, a bit less than the middle one, so that all have one length.
-    require_equal_streams(test.audio[::6, :3200])
+    require_equal_streams(test.audio[::6, :samples])
 
 
 def test_an_answer_of_the_last_steps():
