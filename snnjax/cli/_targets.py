@@ -115,7 +115,8 @@ class _Xylo(Target):
         return score(trained.network, plan, spec, *data.test, key=key)
 
     def answers(self, config: XyloTraining, trained: Trained, rasters: Any) -> Any:
-        quiet, as_is = eqx.nn.inference_mode(trained), dataclasses.replace(config, mismatch=0.0)
+        quiet = Trained(eqx.nn.inference_mode(trained.network), trained.plan)
+        as_is = dataclasses.replace(config, mismatch=0.0)
         return through.spikes(as_is, config.last_stage, quiet, rasters, key=random_key(config))
 
     def simulate_held_out(

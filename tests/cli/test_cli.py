@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,13 @@ def test_fidelity_compares_the_network_with_its_integers(run, tmp_path):
     assert f"{content['accuracy_integers']:.2%}" in output
     assert f"{content['layers'][0]['spikes']:,}" in result.output
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_mismatch_at_level_0_is_the_network_as_it_was_trained(run):
+    folder, output = run
+    result = call("mismatch", folder, "--levels", "0", "--draws", "1")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"transformed parameters\s*│\s*\d+ │\s*([\d.]+%)", output)[1] in result.output
 
 
 @pytest.mark.parametrize(
