@@ -1,4 +1,4 @@
-"""Why a neuron may be silent on a chip, as far as its weights tell."""
+"""Why a neuron may be silent or saturate on a chip, as far as its numbers tell."""
 
 import numpy as np
 
@@ -20,3 +20,19 @@ def lost_scale(weights: np.ndarray) -> str | None:
     if present.max() >= _OUTLIER * np.median(present):
         return f"its scale was lost to one outlier: one weight is {present.max()}, most are tiny"
     return None
+
+
+def why_saturated(charged: np.ndarray, limits: tuple[int, int], cap: int) -> dict[int, str]:
+    """The neurons whose membrane potential ever stood at an end of what the chip holds, and why.
+
+    Args:
+        charged: potentials of the integers ahead of the spikes, `(batch, time, neurons)`.
+        limits: the lowest and the highest value of a state.
+        cap: most spikes in one step; 0 for no limit.
+    """
+    low, high = ((charged == limit).any((0, 1)) for limit in limits)
+    inhibited = "its inhibition has no lower bound: its potential falls to the lowest value"
+    flooded = "more comes in than its spikes can take off"
+    flooded += f", of which there are at most {cap} in a step" if cap else ""
+    found = dict.fromkeys(np.flatnonzero(high).tolist(), flooded)
+    return found | dict.fromkeys(np.flatnonzero(low).tolist(), inhibited)

@@ -1,6 +1,6 @@
 """How far a chip's integers are from the network that they came from, for every family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -35,6 +35,8 @@ class LayerFidelity(NamedTuple):
             None where neurons of the chip have none.
         clipped: number of weights that did not fit their bits and were clipped.
         silent: neurons that fire in the network but never in integers, and the likely cause.
+        saturated: neurons with a state that reached an end of what the chip holds, and the likely
+            cause.
         error_over_time: mean difference of the number of spikes of a neuron, at every step.
         rasters: spikes of the first recording in the network and in integers, `(time, neurons)`.
     """
@@ -51,6 +53,7 @@ class LayerFidelity(NamedTuple):
     at_bound: int | None
     clipped: int
     silent: dict[int, str]
+    saturated: dict[int, str]
     error_over_time: Float[np.ndarray, " time"]
     rasters: tuple[Float[np.ndarray, "time neurons"], Int[np.ndarray, "time neurons"]]
 
@@ -88,10 +91,8 @@ class Fidelity(NamedTuple):
         )
         lines += [_row(layer, width) for layer in self.layers]
         for layer in self.layers:
-            for cause in dict.fromkeys(layer.silent.values()):
-                neurons = [n for n, other in layer.silent.items() if other == cause]
-                shown = ", ".join(map(str, neurons[:8])) + (", ..." if len(neurons) > 8 else "")
-                lines.append(f"silent in {layer.path}: neurons {shown}: {cause}")
+            lines += _causes(f"silent in {layer.path}", layer.silent)
+            lines += _causes(f"saturated in {layer.path}", layer.saturated)
         if self.cut_events:
             lines.append(
                 f"{self.cut_events:,} events are more than an input channel takes in a step"
@@ -131,9 +132,19 @@ class Run(NamedTuple):
     vmem: Float[np.ndarray, "batch time neurons"]
     threshold: np.ndarray
 
+    @property
+    def charged(self) -> Float[np.ndarray, "batch time neurons"]:
+        """The membrane potentials ahead of the spikes, each of which took a threshold off."""
+        return self.vmem + self.spikes * self.threshold
+
 
 def compare_layer(
-    path: str, network: Run, integers: Run, why_silent: Callable[[int], str], **counts: int | None
+    path: str,
+    network: Run,
+    integers: Run,
+    why_silent: Callable[[int], str],
+    saturated: dict[int, str],
+    **counts: int | None,
 ) -> LayerFidelity:
     """One layer in both.
 
@@ -142,6 +153,7 @@ def compare_layer(
         network: what they do there.
         integers: what they do on the chip, of as many steps.
         why_silent: the likely cause that the neuron of that number is silent in integers.
+        saturated: neurons that saturate in integers, and the likely cause.
         **counts: the numbers of a LayerFidelity that only the chip's family knows.
     """
     difference = np.abs(network.spikes - integers.spikes)
@@ -157,6 +169,7 @@ def compare_layer(
         parts_at=int(differs[0]) if len(differs) else None,
         sqnr=_sqnr(network, integers),
         silent={int(n): why_silent(int(n)) for n in np.flatnonzero(silent)},
+        saturated=saturated,
         error_over_time=difference.mean((0, 2)),
         rasters=(network.spikes[0], integers.spikes[0]),
         **counts,  # type: ignore[arg-type]
@@ -226,6 +239,14 @@ def _row(layer: LayerFidelity, width: int) -> str:
         f"{layer.saturated_states:10,} {layer.at_cap:7,} {_or_dash(layer.at_bound):>9} "
         f"{layer.clipped:8,} {len(layer.silent):7,}"
     )
+
+
+def _causes(what: str, neurons: dict[int, str]) -> Iterator[str]:
+    """A line for each cause."""
+    for cause in dict.fromkeys(neurons.values()):
+        those = [n for n, other in neurons.items() if other == cause]
+        shown = ", ".join(map(str, those[:8])) + (", ..." if len(those) > 8 else "")
+        yield f"{what}: neurons {shown}: {cause}"
 
 
 def _or_dash(number: int | None) -> str:

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from ..._typing import PyTree
 from ...nn import Network, statistics
+from .._causes import why_saturated
 from .._fidelity import (
     Fidelity as Fidelity,
     LayerFidelity as LayerFidelity,
@@ -115,11 +116,13 @@ def _layer(spec: Spec, i: int, node: Node, network: Run, trace: Trace) -> Any:
         return why_silent(core, channel * stride * height * width + place, events)
 
     cap = core.max_spikes or 0
+    integers = Run(spikes, vmem, np.asarray(core.threshold))
     return compare_layer(
         node.path,
         network,
-        Run(spikes, vmem, np.asarray(core.threshold)),
+        integers,
         cause,
+        why_saturated(integers.charged, bounds(spec.chip.state_bits), cap),
         saturated_states=int(trace.saturated[i].sum()),
         at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
         at_bound=_at_bound(core, vmem, spec.chip),

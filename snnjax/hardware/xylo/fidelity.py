@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ...nn import Chain
+from .._causes import why_saturated
 from .._fidelity import (
     Fidelity as Fidelity,
     LayerFidelity as LayerFidelity,
@@ -25,6 +26,8 @@ from .check import require_integers
 from .map import MappingWarning, hops, latency, map_network, spans
 from .simulate import simulate
 from .spec import Spec
+
+_TOO_MUCH = "its synaptic current is cut: too many events come in at once for its weights and decay"
 
 
 def fidelity(
@@ -90,31 +93,44 @@ def _layers(
         at = slice(delay, delay + steps)
         if own is None:
             spikes, vmem = trace.spikes_out[:, at], trace.vmem_out[:, at]
-            isyn, cap = trace.isyn_out[:, at], spec.chip.max_spikes_out
-            threshold = spec.threshold_out
+            isyn, dash = trace.isyn_out[:, at, :, None], spec.dash_syn_out[:, None]
+            threshold, cap = spec.threshold_out, spec.chip.max_spikes_out
         else:
             handed = sum(trace.spikes[:, at, parts[i]] for i in population.skips)
             cap = spec.chip.max_spikes_hidden
             spikes = trace.spikes[:, at, own] - np.minimum(handed, cap)
             vmem, isyn = trace.vmem[:, at, own], trace.isyn[:, at, own]
-            threshold = spec.threshold[own]
-        limits = spec.chip.max_state, -1 - spec.chip.max_state
+            threshold, dash = spec.threshold[own], spec.dash_syn[own]
+        limits = -1 - spec.chip.max_state, spec.chip.max_state
+        currents = _saturated_currents(isyn, np.asarray(dash), limits)
         network = records[f"{population.path}.output"], records[f"{population.path}.vmem"]
         if population.neurons.output != "spikes":
             network = np.zeros_like(network[1]), network[1]
+        integers = Run(spikes, vmem, np.asarray(threshold))
         layers.append(
             compare_layer(
                 population.path,
                 Run(*network, np.asarray(population.neurons.threshold)),
-                Run(spikes, vmem, np.asarray(threshold)),
+                integers,
                 functools.partial(why_silent, spec, own),
-                saturated_states=int(sum(np.isin(x, limits).sum() for x in (isyn, vmem))),
+                why_saturated(integers.charged, limits, cap)
+                | dict.fromkeys(np.flatnonzero(currents.any((0, 1, 3))).tolist(), _TOO_MUCH),
+                saturated_states=int(currents.sum() + np.isin(integers.charged, limits).sum()),
                 at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
                 at_bound=None,
                 clipped=int((clipped[1] if own is None else clipped[0][own]).sum()),
             )
         )
     return tuple(layers)
+
+
+def _saturated_currents(isyn: np.ndarray, dash: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
+    """Where synaptic currents were at an end of what the chip holds, ahead of their decay.
+
+    They are recorded after it, so what is looked for is what it leaves of an end.
+    """
+    left = [limit - (limit >> dash) for limit in limits]
+    return np.isin(dash, 0, invert=True) & ((isyn == left[0]) | (isyn == left[1]))
 
 
 def _clipped(model: Chain, spec: Spec) -> tuple[np.ndarray, np.ndarray]:

@@ -85,6 +85,8 @@ def test_cuts_and_clipped_weights_are_counted(model, spec, raster, replace):
     high = replace(spec, 0, threshold=jnp.int32(30000))
     loud = dynapcnn.fidelity(model, high, 60 * raster)
     assert loud.layers[0].saturated_states > 0
+    assert loud.layers[0].saturated
+    assert "saturated in" in str(loud)
     with pytest.warns(dynapcnn.QuantizationWarning, match="clipped to its bits"):
         rough = integers(model, percentile=70)
     clipped = dynapcnn.fidelity(model, rough, raster)

@@ -173,3 +173,30 @@ def test_weights_that_the_scale_cuts_off_are_counted(synnet, raster, method, bit
     layers = xylo.fidelity(synnet, spec, raster).layers
     assert [layer.clipped for layer in layers[:2]] == [hidden[:12].sum(), hidden[12:].sum()]
     assert (sum(layer.clipped for layer in layers) > 0) == (method == "least_squares")
+
+
+def test_neurons_that_saturate_are_named_with_the_likely_cause(synnet, spec, raster):
+    """Neuron 2 of the first layer gets more current than 16 bits hold, neuron 5 less."""
+    w_in = np.asarray(spec.w_in).copy()
+    w_in[:, 2], w_in[:, 5] = 127, -127
+    events = np.minimum(40 * raster, 15)
+    loud = dataclasses.replace(spec, w_in=jnp.asarray(w_in), weight_shift_in=5)
+    layer = xylo.fidelity(synnet, loud, events).layers[0]
+    trace = xylo.simulate(loud, events)
+    # What is left after its decay of a current of 32767.
+    dash = int(spec.dash_syn[2, 0])
+    assert (trace.isyn[..., 2, 0] == 32767 - (32767 >> dash)).any()
+    assert "its synaptic current is cut" in layer.saturated[2]
+    assert "no lower bound" in layer.saturated[5] or "current is cut" in layer.saturated[5]
+    report = str(xylo.fidelity(synnet, loud, events))
+    assert "saturated in layers[1]: neurons" in report
+    assert xylo.fidelity(synnet, spec, raster).layers[0].saturated == {}
+
+
+def test_inhibition_without_a_bound_is_the_likely_cause_at_the_lowest_potential(synnet, spec):
+    w_in = np.asarray(spec.w_in).copy()
+    w_in[:, 5] = -8
+    low = dataclasses.replace(spec, w_in=jnp.asarray(w_in), dash_mem=spec.dash_mem + 8)
+    events = np.full((1, 100, 8), 15)
+    assert xylo.simulate(low, events).vmem[..., 5].min() == -32768
+    assert "no lower bound" in xylo.fidelity(synnet, low, events).layers[0].saturated[5]
