@@ -24,9 +24,9 @@ from .quantize import Method, rounded, scales, shift_of
 from .spec import XYLO_AUDIO_3, Chip, Spec, get_chip
 
 _OUT_OF_RANGE = (
-    "`model` has a weight that is not a number, a threshold that is not above 0, or a decay that "
-    "no time constant has: a factor must stay from 0 to below 1, a time constant or shift above 0. "
-    "Train with a smaller rate, or hold these parameters with `frozen`"
+    "`model` has a weight or bias that is not finite, a threshold that is not above 0, or a decay "
+    "that no time constant has: a factor must stay from 0 to below 1, a time constant or shift "
+    "above 0. Train with a smaller rate, or hold these parameters with `frozen`"
 )
 
 
@@ -74,7 +74,7 @@ def emulate(
 
     Raises:
         ValueError: as `map_network` and `quantize` do.
-        RuntimeError: under `jax.jit`, when the program runs, if a parameter is not a number, or
+        RuntimeError: under `jax.jit`, when the program runs, if a parameter is not finite, or
             training took a threshold or a decay out of its range.
     """
     chip = get_chip(chip)
@@ -111,7 +111,8 @@ def _require_values(spec: Spec) -> Spec:
     dashes = spec.dash_mem, spec.dash_syn, spec.dash_mem_out, spec.dash_syn_out
     bad = [~((x >= 0) & jnp.isfinite(x)).all() for x in dashes]
     bad += [~(x > 0).all() for x in (spec.threshold, spec.threshold_out)]
-    bad += [jnp.isnan(x).any() for x in (spec.w_in, spec.w_rec, spec.w_out)]
+    added = spec.w_in, spec.w_rec, spec.w_out, spec.bias, spec.bias_out
+    bad += [~jnp.isfinite(x).all() for x in added if x is not None]
     return eqx.error_if(spec, jnp.stack(bad).any(), _OUT_OF_RANGE)
 
 

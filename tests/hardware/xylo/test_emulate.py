@@ -206,13 +206,21 @@ def test_frozen_parameters_get_no_gradient():
         (lambda m: m.layers[1].leak.alpha_syn, -0.1),
         (lambda m: m.layers[3].threshold, 0.0),
         (lambda m: m.layers[2].weight, np.nan),
+        (lambda m: m.layers[2].weight, np.inf),
     ],
 )
 def test_what_training_must_not_do_to_a_parameter_is_an_error_in_a_compiled_program(where, value):
     model, x = synnet(), jnp.asarray(raster(0.7, 8), jnp.float32)
     emulated(model, x, "channel")
     broken = eqx.tree_at(where, model, replace_fn=lambda p: p.at[0].set(value))
-    with pytest.raises(RuntimeError, match="`model` has a weight that is not a number, a thresh"):
+    with pytest.raises(RuntimeError, match="`model` has a weight or bias that is not fin"):
         jax.block_until_ready(emulated(broken, x, "channel"))
     with pytest.raises(ValueError, match="must be"):
         xylo.emulate(broken)
+
+
+def test_a_bias_that_is_no_number_is_an_error_in_a_compiled_program():
+    model, x = network(0, 1.0), jnp.asarray(raster(0.7), jnp.float32)
+    broken = eqx.tree_at(lambda m: m.layers[1].bias, model, replace_fn=lambda b: b * np.nan)
+    with pytest.raises(RuntimeError, match="`model` has a weight or bias that is not finite"):
+        jax.block_until_ready(emulated(broken, x, "channel"))
