@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +23,11 @@ from .map import map_network
 from .quantize import discretize_layers, with_values
 from .simulate import arriving, gather, over_time, run_layers
 from .spec import Shape, Spec
+
+_OUT_OF_RANGE = (
+    "`model` has a weight or bias that is not finite, or a threshold that is not above 0. Train "
+    "with a smaller rate, or hold these parameters with `frozen`"
+)
 
 
 class Emulation(NamedTuple):
@@ -81,9 +87,13 @@ def emulate(
 
     Raises:
         TypeError, ValueError: as `map_network` and `quantize` do.
+        RuntimeError: under `jax.jit`, when the program runs, if a weight or bias is not finite, or
+            a threshold is not above 0.
     """
     model = stop_frozen(model)
-    mapped = map_network(model, chip, input_shape=input_shape, sensor=sensor, state=state)
+    mapped = _require_values(
+        map_network(model, chip, input_shape=input_shape, sensor=sensor, state=state)
+    )
     found = discretize_layers(mapped, percentile, to_int=False)
     spec = with_values(mapped, found)
     integers = dataclasses.replace(spec, layers=tuple(map(in_integers, spec.layers)))
@@ -110,6 +120,19 @@ def emulate(
         return jax.tree.map(lambda x: x[0], _run(spec, integers, rules, events[None]))
 
     return run
+
+
+def _require_values(spec: Spec) -> Spec:
+    """The spec, once a program that is compiled has seen that a chip can hold something like it.
+
+    Where values are known, `map_network` has looked at all of them.
+    """
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(spec)):
+        return spec
+    bad = [~(core.threshold > 0).all() for core in spec.layers]
+    for core in spec.layers:
+        bad += [~jnp.isfinite(x).all() for x in (core.weight, core.bias) if x is not None]
+    return eqx.error_if(spec, jnp.stack(bad).any(), _OUT_OF_RANGE)
 
 
 def _run(

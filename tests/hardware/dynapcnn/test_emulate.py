@@ -323,3 +323,22 @@ def test_what_the_chip_cannot_hold_is_refused():
     wide = Sequential(conv(1, 1, 17), IAF((1, 4, 4)))
     with pytest.raises(ValueError, match="kernels are at most 16"):
         dynapcnn.emulate(wide, input_shape=(1, 20, 20))
+
+
+def test_what_training_must_not_do_to_a_parameter_is_an_error_in_a_compiled_program():
+    model = Sequential(conv(1, 2), IAF((2, 4, 4)))
+    x = jnp.ones((2, 3, 1, 6, 6))
+
+    @eqx.filter_jit
+    def spikes(model):
+        return dynapcnn.emulate(model, input_shape=(1, 6, 6))(x).spikes_out
+
+    assert spikes(model).shape == (2, 3, 2, 4, 4)
+    for where, value in (
+        (lambda m: m.layers[0].weight, np.nan),
+        (lambda m: m.layers[0].weight, np.inf),
+        (lambda m: m.layers[1].threshold, 0.0),
+    ):
+        broken = eqx.tree_at(where, model, replace_fn=lambda p, v=value: jnp.full(p.shape, v))
+        with pytest.raises(RuntimeError, match="`model` has a weight or bias that is not finite"):
+            jax.block_until_ready(spikes(broken))
