@@ -35,6 +35,8 @@ def fidelity(
             out.write_text(json.dumps(content, indent=2) + "\n")
         if figure is not None:
             picture(report).savefig(figure, dpi=150)
+    if opened.config.last_stage == "plan":
+        print("the float network, without the plan that it was trained through")
     print(report)
     if events is not None:
         print(f"\nin synchronous steps, and event by event as on the chip\n{events}")

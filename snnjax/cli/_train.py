@@ -223,21 +223,27 @@ def _train(opened: _runs.Opened) -> TrainState:
             "", total=config.epochs, completed=int(state.epoch), loss=np.nan, accuracy=np.nan
         )
         began = time.perf_counter()
-        for after, metrics in target.recipe.train(config, data, state):
-            epoch, loss, accuracy = (
-                int(after.epoch),
-                float(metrics["loss"]),
-                float(metrics["accuracy"]),
-            )
-            seconds = round(time.perf_counter() - began, 3)
-            through = config.through(epoch - 1)
-            run.log(epoch=epoch, through=through, loss=loss, accuracy=accuracy, seconds=seconds)
-            progress.update(
-                bar, completed=epoch, loss=loss, accuracy=accuracy, description=_WORDS[through]
-            )
-            if epoch % _CHECKPOINT_EVERY == 0 or epoch == config.epochs:
-                save_checkpoint(run.checkpoint, after)
-            state = after
+        saved = None
+        try:
+            for state, metrics in target.recipe.train(config, data, state):  # noqa: B020
+                epoch, loss, accuracy = (
+                    int(state.epoch),
+                    float(metrics["loss"]),
+                    float(metrics["accuracy"]),
+                )
+                seconds = round(time.perf_counter() - began, 3)
+                through = config.through(epoch - 1)
+                run.log(epoch=epoch, through=through, loss=loss, accuracy=accuracy, seconds=seconds)
+                progress.update(
+                    bar, completed=epoch, loss=loss, accuracy=accuracy, description=_WORDS[through]
+                )
+                if epoch % _CHECKPOINT_EVERY == 0:
+                    save_checkpoint(run.checkpoint, state)
+                    saved = epoch
+        finally:
+            # Also where somebody stops it: the run goes on from the last epoch that was finished.
+            if saved != int(state.epoch):
+                save_checkpoint(run.checkpoint, state)
     return state
 
 

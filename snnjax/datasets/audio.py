@@ -21,7 +21,14 @@ def resample(
         audio: samples.
         rate: samples per second.
         new_rate: samples per second of the result, of round(samples * new_rate / rate) samples.
+
+    Raises:
+        ValueError: if the sound is not of one channel, or a rate is not above 0.
     """
+    if jnp.ndim(audio) != 1 or not jnp.size(audio):
+        raise ValueError(f"`audio` must be (samples,), of one channel; got {jnp.shape(audio)}")
+    if min(rate, new_rate) <= 0:
+        raise ValueError(f"`rate` and `new_rate` must be above 0; got {rate} and {new_rate}")
     samples = round(len(audio) * new_rate / rate)
     spectrum = jnp.fft.rfft(audio)
     kept = spectrum[: samples // 2 + 1]

@@ -252,3 +252,23 @@ def test_a_run_that_goes_on_takes_no_other_settings(run, options):
     result = call("train", "--resume", run[0], *options)
     assert result.exit_code == 2
     assert f"`{options[0]}` cannot change in a run that goes on" in result.stderr
+
+
+def test_a_run_that_somebody_stops_goes_on_from_its_last_epoch(run, tmp_path, monkeypatch):
+    folder, _ = run
+    log = Run.log
+
+    def stop_in_the_second(self, **metrics):
+        log(self, **metrics)
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "log", stop_in_the_second)
+    call("train", "--out", tmp_path / "run", *SMALL)
+    assert not (tmp_path / "run/xylo.json").exists()
+    monkeypatch.setattr(Run, "log", log)
+    result = call("train", "--resume", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert eqx.tree_equal(xylo.load(tmp_path / "run/xylo.json"), xylo.load(folder / "xylo.json"))

@@ -170,3 +170,10 @@ def test_a_stream_of_50_recordings_gives_the_counts_of_the_batch():
     alone = jax.jit(lambda all: jax.lax.map(lambda sound: streamed(front, sound), all))(audio)
     assert len(batch) == 50
     np.testing.assert_array_equal(alone, batch)
+
+
+def test_what_cannot_be_resampled_is_an_error():
+    with pytest.raises(ValueError, match=r"`audio` must be \(samples,\), .* got \(4, 2\)"):
+        resample(np.zeros((4, 2)), 8000, 16000)
+    with pytest.raises(ValueError, match="must be above 0; got 0 and 16000"):
+        resample(np.zeros(4), 0, 16000)
