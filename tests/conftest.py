@@ -1,6 +1,7 @@
 """What every test runs under."""
 
 import os
+from pathlib import Path
 
 import hypothesis
 import jax
@@ -8,6 +9,8 @@ import pytest
 
 # At import, not in a fixture: test modules make arrays before any fixture runs.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+MANY_MAPS = 20_000
 
 # The first example of a shape includes its compilation, so a deadline would measure the machine.
 hypothesis.settings.register_profile("snnjax", deadline=None, derandomize=True, database=None)
@@ -23,6 +26,19 @@ def pytest_configure(config):
     if config.option.markexpr == "not slow":
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_memory_maps():
+    """Forget compiled programs before there are too many of them.
+
+    Each takes some memory maps, of which Linux gives a process 65,530 by default; the compiler
+    crashes at the next one.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
