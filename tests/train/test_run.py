@@ -82,8 +82,6 @@ def test_training_against_mismatch_and_attacks_is_another_training(setting):
         _, metrics = next(train(config, few, start(config, few)))
         return float(metrics["loss"])
 
-    plain = first_epoch(config)
-    assert first_epoch(dataclasses.replace(config, **{setting: 0.0})) == plain
-    assert first_epoch(dataclasses.replace(config, **{setting: 0.2})) != plain
+    assert first_epoch(dataclasses.replace(config, **{setting: 0.2})) != first_epoch(config)
     with pytest.raises(ValueError, match=f"`{setting}` must be at least 0; got -0.1"):
         DigitsConfig(**{setting: -0.1})

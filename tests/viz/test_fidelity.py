@@ -11,7 +11,7 @@ def test_every_spike_of_either_is_a_mark():
     integers = np.array([[0, 1, 1], [0, 2, 0]])
     error = np.abs(network - integers).mean(1)
     layer = LayerFidelity(
-        "layers[1]", 4, 4, 1.0, 0.5, 0, 3.0, 0, 0, None, None, {}, error, (network, integers)
+        "layers[1]", 4, 4, 1.0, 0.5, 0, 3.0, 0, 0, None, 0, {}, {}, error, (network, integers)
     )
     figure = viz.fidelity(Fidelity((layer,), 1, 0, 1.0, None, None))
     left, right = figure.axes

@@ -164,6 +164,7 @@ def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integer
 def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
     model = learning_all((5, 7))
 
+    @eqx.filter_jit
     @eqx.filter_value_and_grad(has_aux=True)
     def run(model):
         emulation = xylo.emulate(model)(np.zeros(shape))

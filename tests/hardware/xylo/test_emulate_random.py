@@ -105,12 +105,17 @@ def run(model, x, chip, method):
 
 
 def descended(model, gradient):
-    """Every parameter moved by a tenth of itself against its gradient."""
+    """Every parameter moved by a tenth of itself against its gradient, within its range."""
 
-    def moved(p, g):
-        return p if g is None else jnp.asarray(p - 0.1 * np.abs(p) * np.sign(g), p.dtype)
+    def moved(path, p, g):
+        if g is None:
+            return p
+        after = p - 0.1 * np.abs(p) * np.sign(g)
+        if path[-1].name.startswith("alpha"):
+            after = np.minimum(after, 0.99)
+        return jnp.asarray(after, p.dtype)
 
-    return jax.tree.map(moved, model, gradient, is_leaf=lambda x: x is None)
+    return jax.tree_util.tree_map_with_path(moved, model, gradient, is_leaf=lambda x: x is None)
 
 
 def assert_agree(spec, trace, emulation, gradient, x):
