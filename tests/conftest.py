@@ -10,7 +10,7 @@ import pytest
 # At import, not in a fixture: test modules make arrays before any fixture runs.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-MANY_MAPS = 35_000
+MANY_MAPS = 42_000
 
 # The first example of a shape includes its compilation, so a deadline would measure the machine.
 hypothesis.settings.register_profile("snnjax", deadline=None, derandomize=True, database=None)

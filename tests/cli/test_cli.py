@@ -102,6 +102,7 @@ def test_simulate_runs_a_raster_of_the_user_and_writes_every_state(run, tmp_path
         assert set(written.files) == set(trace._fields) - {"state"}
 
 
+@pytest.mark.slow
 def test_resuming_after_an_interruption_gives_what_training_in_one_go_gives(run, tmp_path):
     whole, parts = run[0], tmp_path / "parts"
     parts.mkdir()

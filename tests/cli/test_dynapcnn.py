@@ -103,6 +103,7 @@ def test_plan_shows_what_each_core_loses(run):
     assert all("SQNR" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_resuming_after_an_interruption_gives_what_training_in_one_go_gives(run, tmp_path):
     whole, parts = run[0], tmp_path / "parts"
     parts.mkdir()
@@ -210,7 +211,7 @@ def test_trained_through_the_chip_the_integers_answer_as_in_training(tmp_path):
     assert [line["through"] for line in lines] == ["float", "chip"]
     opened = _runs.reopen(folder)
     rasters, labels = opened.data.test
-    run = dynapcnn.emulate(opened.state.model.network, input_shape=(1, 8, 8))
+    run = eqx.filter_jit(dynapcnn.emulate(opened.state.model.network, input_shape=(1, 8, 8)))
     trace = dynapcnn.simulate(dynapcnn.load(folder / "dynapcnn.json"), rasters)
     np.testing.assert_array_equal(run(rasters).spikes_out, trace.spikes_out)
     right = int((trace.spikes_out[..., 0, 0].sum(1).argmax(-1) == labels).sum())

@@ -114,6 +114,7 @@ def test_the_usual_plan_is_as_it_was(usual):
     assert {repr(rule) for rule in rules.where.values()} == {"Int(bits=8, axis=0)", "Bitshift()"}
 
 
+@pytest.mark.slow
 def test_resuming_uses_the_plan_again(run, tmp_path):
     parts = tmp_path / "parts"
     parts.mkdir()

@@ -59,6 +59,7 @@ def test_the_other_commands_take_the_run(run):
         assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings, tmp_path):
     opened = _runs.create(
         tmp_path / "parts", "speech", "xylo", _runs.reopen(run[0]).config, plan=None
@@ -112,6 +113,7 @@ def test_a_plan_that_nothing_goes_through_is_refused(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_written_digits_through_the_chip(tmp_path):
     small = ["--hidden", "16", "--time-constants", "2", "--batch-size", "128", "--epochs", "2"]
     folder, output = trained(tmp_path / "run", *small, "--through", "chip", "--bits", "4")

@@ -72,6 +72,7 @@ def test_other_settings_are_an_error_that_names_them(settings, message):
         DigitsConfig.from_dict(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["mismatch", "attack"])
 def test_training_against_mismatch_and_attacks_is_another_training(setting):
     config = DigitsConfig(hidden=(6,), time_constants=(2,), batch_size=32)

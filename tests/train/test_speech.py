@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,7 +58,9 @@ def test_what_was_trained_through_the_chip_is_what_the_simulator_runs(run):
     spec = deploy(model.network, None, config.chip, config.method, config.bits)
     assert max(int(jnp.abs(w).max()) for w in (spec.w_in, spec.w_rec, spec.w_out)) == 7
     events, late = padded(model.network, data.test[0])
-    emulated = xylo.emulate(model.network, config.chip, config.method, config.bits)(events)
+    emulated = eqx.filter_jit(
+        lambda network, x: xylo.emulate(network, config.chip, config.method, config.bits)(x)
+    )(model.network, events)
     simulated = xylo.simulate(spec, events)
     np.testing.assert_array_equal(emulated.spikes_out, simulated.spikes_out)
     scores = score(model.network, None, spec, *data.test)

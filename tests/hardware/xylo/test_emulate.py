@@ -79,7 +79,7 @@ def assert_equal(model, x, method="channel", bits=None):
     return spec, trace
 
 
-@pytest.mark.parametrize(("bits", "largest"), [(2, 1), (4, 7)])
+@pytest.mark.parametrize(("bits", "largest"), [pytest.param(2, 1, marks=pytest.mark.slow), (4, 7)])
 def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits, largest):
     spec, trace = assert_equal(network(0, 10), raster(2.0), bits=bits)
     assert spec.weight_shift_in == 8 - bits
@@ -120,6 +120,7 @@ def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
     assert highest[-1] < 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 1, 17, 29])
 def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step):
     begins = []

@@ -45,10 +45,11 @@ def test_each_layer_is_compared_at_the_step_at_which_its_spikes_arrive(
     parts = slice(0, 12), slice(12, 22)
     integers = [np.asarray(trace.spikes[:, lag : lag + 40, parts[lag]]) for lag in (0, 1)]
     integers.append(np.asarray(trace.spikes_out[:, 2:]))
+    recorded = eqx.filter_jit(lambda model, x: record(model, x)[2])
     for i, (layer, theirs) in enumerate(zip(report.layers, integers, strict=True)):
         assert layer.path == f"layers[{2 * i + 1}]"
         for batch in range(6):
-            records = record(synnet, raster[batch].astype(np.float32))[2]
+            records = recorded(synnet, raster[batch].astype(np.float32))
             spikes = np.asarray(records[f"{layer.path}.output"])
             if batch == 0:
                 np.testing.assert_array_equal(layer.rasters[0], spikes)
