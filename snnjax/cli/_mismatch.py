@@ -10,7 +10,7 @@ import typer
 from ..train import mismatch_sweep
 from ..viz import robustness as picture
 from . import _runs
-from ._options import RunArgument, one_line_errors, reals
+from ._options import RunArgument, numbers, one_line_errors
 from ._targets import random_key
 
 
@@ -30,7 +30,7 @@ def mismatch(
     training went through: nothing, the plan, or the chip's integers.
     """
     with one_line_errors():
-        parsed = reals("levels", levels)
+        parsed = numbers("levels", levels, float)
         opened = _runs.reopen(run)
         rasters, labels = opened.data.test
 

@@ -1,9 +1,9 @@
 """What the commands share: an argument, and how mistakes end."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,25 +20,14 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def numbers(option: str, text: str) -> tuple[int, ...]:
-    """`128,128` as numbers.
+def numbers(option: str, text: str, kind: Callable[[str], Any] = int) -> tuple[Any, ...]:
+    """`128,128` as numbers of a kind.
 
     Raises:
         ValueError: if it is something else; the message names the option.
     """
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(kind(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"`--{option}` takes numbers such as 128,128; got {text!r}") from error
-
-
-def reals(option: str, text: str) -> tuple[float, ...]:
-    """`0.5,0.1` as numbers.
-
-    Raises:
-        ValueError: if it is something else; the message names the option.
-    """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"`--{option}` takes numbers such as 0.5,0.1; got {text!r}") from error
+        example = "128,128" if kind is int else "0.5,0.1"
+        raise ValueError(f"`--{option}` takes numbers such as {example}; got {text!r}") from error

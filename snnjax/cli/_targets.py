@@ -98,7 +98,7 @@ class _Xylo(Target):
 
     def require_fit(self, config: XyloTraining, rules: transforms.Rules | None) -> None:
         xylo.map_network(self.recipe.make_model(config), config.chip)
-        if rules is not None and config.bits != 8:
+        if rules is not None and config.bits != XyloTraining.bits:
             raise ValueError("`--bits` is of the plan that `--plan` replaces; set it in the file")
 
     def require_plan(self, config: XyloTraining, trained: Trained) -> None:

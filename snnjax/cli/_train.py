@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..hardware import dynapcnn, xylo
 from ..train import save_checkpoint
 from ..train.loop import TrainState
+from ..train.recipe import Through
 from . import _report, _runs
-from ._options import numbers, one_line_errors, reals
+from ._options import numbers, one_line_errors
 from ._targets import DEFAULT_RECIPE, DEFAULT_TARGET, TARGETS
 
 _CHECKPOINT_EVERY = 20
@@ -62,7 +63,7 @@ def train(
         ),
     ] = None,
     through: Annotated[
-        Literal["float", "plan", "chip"] | None,
+        Through | None,
         typer.Option(
             help="What all of the training goes through: nothing, a plan of transforms, or the "
             "chip's own integers."
@@ -174,7 +175,7 @@ def train(
             "shift": shift,
             "stages": stages,
             "gain": gain,
-            "snr": None if snr is None else reals("snr", snr),
+            "snr": None if snr is None else numbers("snr", snr, float),
             "stretch": stretch,
             "mask_bands": mask_bands,
             "mask_time": mask_time,
@@ -225,7 +226,8 @@ def _train(opened: _runs.Opened) -> TrainState:
         began = time.perf_counter()
         saved = None
         try:
-            for state, metrics in target.recipe.train(config, data, state):  # noqa: B020
+            for after, metrics in target.recipe.train(config, data, state):
+                state = after
                 epoch, loss, accuracy = (
                     int(state.epoch),
                     float(metrics["loss"]),

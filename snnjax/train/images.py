@@ -14,7 +14,7 @@ from .. import transforms
 from .._typing import FloatArray, Key
 from ..datasets import evenly, load_digits, load_mnist
 from ..hardware import dynapcnn
-from ..nn import IAF, Flatten, Sequential
+from ..nn import IAF, Chain, Flatten, Sequential
 from ..surrogate import PeriodicExponential
 from .loop import Loss, Metrics, TrainState, init_state
 from .recipe import (
@@ -23,9 +23,9 @@ from .recipe import (
     Training,
     make_loss,
     make_optimizer,
+    run_through,
     train_in_stages,
     try_step,
-    with_mismatch,
 )
 
 _TEST_FRACTION = 0.2
@@ -211,14 +211,12 @@ def spikes(
         events: whole numbers.
         key: for all that is random.
     """
-    plan_key, mismatch_key = key, jax.random.fold_in(key, 0)
-    network = with_mismatch(config, trained.network, mismatch_key)
-    if through == "chip":
+
+    def chip(network: Chain, events: FloatArray) -> FloatArray:
         run = dynapcnn.emulate(network, config.chip, input_shape=config.input_shape)
         return run(events).spikes_out[..., 0, 0]
-    if through == "plan":
-        network = transforms.apply(trained.plan, network, key=plan_key)
-    return jax.vmap(network)(events)[0]
+
+    return run_through(config, through, trained, events, chip, key=key)
 
 
 def _encode(images: Float[Array, "n 1 y x"], config: ImagesConfig) -> Float[Array, "n t 1 y x"]:

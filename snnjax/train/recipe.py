@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import equinox as eqx
 import jax
 import optax
+from jaxtyping import Array, Float
 
 from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
@@ -105,7 +106,7 @@ def _shares(stages: str) -> list[tuple[Through, int]]:
                 f"`stages` must be some of {', '.join(get_args(Through))}, each with its number of "
                 f"epochs, such as float:40,chip:20; got {stages!r}"
             )
-        found.append((name, count))  # type: ignore[arg-type]
+        found.append((cast(Through, name), count))
     return found
 
 
@@ -169,8 +170,9 @@ def train_in_stages(
     for stage in config.schedule:
         if int(state.epoch) < stage.end:
             epoch = make_epoch(loss(stage.through), optimizer, config.batch_size, compiled=compiled)
-            for state, metrics in run_epochs(epoch, state, data, stage.end, key):  # noqa: B020
-                yield state, metrics
+            for after, metrics in run_epochs(epoch, state, data, stage.end, key):
+                state = after
+                yield after, metrics
 
 
 def make_loss(config: Training, outputs: Outputs) -> Loss:
@@ -194,12 +196,36 @@ def make_loss(config: Training, outputs: Outputs) -> Loss:
     return lambda trained, batch, key: task(counts(trained, batch, key), batch)
 
 
-def with_mismatch(config: Training, network: Chain, key: Key) -> Chain:
-    """The network with its weights off by `config.mismatch`, each in its own way."""
-    if not config.mismatch:
-        return network
-    plan = transforms.plan(network, {"weights": quant.Mismatch(config.mismatch)})
-    return transforms.apply(plan, network, key=key)
+def run_through(
+    config: Training,
+    through: Through,
+    trained: Trained,
+    events: Float[Array, "n steps *shape"],
+    chip: Callable[[Chain, FloatArray], FloatArray],
+    *,
+    key: Key,
+) -> Float[Array, "n steps classes"]:
+    """The readout's spikes in training, with the weights off by `config.mismatch`.
+
+    Args:
+        config: the settings.
+        through: what the network is run through.
+        trained: the network and its plan.
+        events: whole numbers.
+        chip: (network, events) -> spikes of the chip's integers.
+        key: for all that is random.
+    """
+    # None of the keys of the sequences: those are what folding in smaller numbers gives.
+    plan_key, mismatch_key = (jax.random.fold_in(key, len(events) + i) for i in range(2))
+    network = trained.network
+    if config.mismatch:
+        off = transforms.plan(network, {"weights": quant.Mismatch(config.mismatch)})
+        network = transforms.apply(off, network, key=mismatch_key)
+    if through == "chip":
+        return chip(network, events)
+    if through == "plan":
+        network = transforms.apply(trained.plan, network, key=plan_key)
+    return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
 
 
 def try_step(loss: Loss, trained: Trained, batch: Any) -> None:

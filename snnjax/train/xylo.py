@@ -2,15 +2,15 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import quant, transforms
-from .._typing import Key, PyTree
+from .._typing import FloatArray, Key, PyTree
 from ..hardware import xylo
 from ..networks import SynNet
-from .recipe import Through, Trained, Training, with_mismatch
+from ..nn import Chain
+from .recipe import Through, Trained, Training, run_through
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,13 +70,10 @@ def spikes(
         events: whole numbers.
         key: for all that is random.
     """
-    # None of the keys of the sequences: those are what folding in smaller numbers gives.
-    plan_key, mismatch_key = (jax.random.fold_in(key, len(events) + i) for i in range(2))
-    network = with_mismatch(config, trained.network, mismatch_key)
-    if through == "chip":
+
+    def chip(network: Chain, events: FloatArray) -> FloatArray:
         late = xylo.latency(network)
         run = xylo.emulate(network, config.chip, config.method, config.bits)
         return run(jnp.pad(events, ((0, 0), (0, late), (0, 0)))).spikes_out[:, late:]
-    if through == "plan":
-        network = transforms.apply(trained.plan, network, key=plan_key)
-    return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
+
+    return run_through(config, through, trained, events, chip, key=key)
