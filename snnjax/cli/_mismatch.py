@@ -8,6 +8,8 @@ import jax
 import typer
 
 from ..train import mismatch_sweep
+from ..train.deploy import right
+from ..train.recipe import Trained
 from ..viz import robustness as picture
 from . import _runs
 from ._options import RunArgument, numbers, one_line_errors
@@ -34,9 +36,9 @@ def mismatch(
         opened = _runs.reopen(run)
         rasters, labels = opened.data.test
 
-        def accuracy(trained):  # type: ignore[no-untyped-def]
+        def accuracy(trained: Trained) -> jax.Array:
             spikes = opened.target.answers(opened.config, trained, rasters)
-            return (spikes.sum(1).argmax(-1) == labels).mean()
+            return right(spikes, labels).mean()
 
         key = jax.random.fold_in(random_key(opened.config), 1)
         sweep = mismatch_sweep(accuracy, opened.state.model, parsed, draws, key=key)

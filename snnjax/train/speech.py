@@ -57,7 +57,7 @@ class SpeechConfig(xylo.XyloTraining):
     stretch: float = 0.15
     shift: int = 5
     gain: float = 0.0
-    snr: tuple[float, ...] = ()
+    snr: tuple[float, float] | tuple[()] = ()
     mask_bands: int = 0
     mask_time: int = 0
     p_dropout: float = 0.0
@@ -171,7 +171,7 @@ def _augment(config: SpeechConfig) -> Augment:
         stretch=config.stretch,
         shift=config.shift,
         gain=config.gain,
-        noise=config.snr or None,  # type: ignore[arg-type]
+        noise=config.snr or None,
         mask_bands=config.mask_bands,
         mask_time=config.mask_time,
         silence=front_end(config).noise,
