@@ -19,6 +19,7 @@ from .nn import (
     PLIF as PLIF,
     Concatenate as Concatenate,
     CubaLIF as CubaLIF,
+    Graph as Graph,
     Leaky as Leaky,
     LIFEuler as LIFEuler,
     Parallel as Parallel,

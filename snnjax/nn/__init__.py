@@ -8,6 +8,7 @@ from ._chunked import run_chunked as run_chunked
 from ._dropout import TimeStepDropout as TimeStepDropout
 from ._dsr import DSR as DSR, DSRIF as DSRIF, DSRLIF as DSRLIF, DSRState as DSRState
 from ._euler import CubaLIF as CubaLIF, LIFEuler as LIFEuler
+from ._graph import Graph as Graph
 from ._hooks import Hooks as Hooks
 from ._iaf import IAF as IAF
 from ._layer import Layer as Layer, record as record

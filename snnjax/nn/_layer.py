@@ -1,6 +1,7 @@
 """What every layer with a state can do."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import equinox as eqx
@@ -43,8 +44,9 @@ class Layer(eqx.Module):
         Returns:
             The output of the step, and the state after it.
         """
-        y, state, _ = self.evolve(as_float(x, self)[None], state, key=key, record=False)
-        return y[0], state
+        one: Any = jax.tree.map(lambda x: x[None], as_floats(x, self))
+        y, state, _ = self.evolve(one, state, key=key, record=False)
+        return jax.tree.map(lambda y: y[0], y), state
 
     @abc.abstractmethod
     def evolve(
@@ -70,7 +72,7 @@ class Layer(eqx.Module):
         Returns:
             The output, time first, and the state after the last step.
         """
-        y, state, _ = self.evolve(as_float(x, self), state, key=key, record=False)
+        y, state, _ = self.evolve(as_floats(x, self), state, key=key, record=False)
         return y, state
 
 
@@ -84,6 +86,13 @@ def as_float(x: ArrayLike, layer: Any) -> Float[Array, "..."]:
     if jnp.iscomplexobj(x):
         raise InputError(f"`x` must hold real numbers; got {x.dtype}")
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float_dtype(layer, float))
+
+
+def as_floats(x: Any, layer: Any) -> Any:
+    """`as_float` of an array, or of every array in a dictionary of inputs by name."""
+    if isinstance(x, Mapping):
+        return {name: as_float(value, layer) for name, value in x.items()}
+    return as_float(x, layer)
 
 
 def float_dtype(layer: Any, default: Any) -> Any:
@@ -130,4 +139,4 @@ def record(
         TypeError: if `layer` is no `Layer`, but one of equinox's for instance.
     """
     require_layer("layer", layer)
-    return layer.evolve(as_float(x, layer), state, key=key, record=True)
+    return layer.evolve(as_floats(x, layer), state, key=key, record=True)

@@ -50,7 +50,7 @@ class Recurrent(Network):
             TypeError: if `layer` or `feedback` cannot be called.
         """
         super().__init__(layer, _unchanged if feedback is None else feedback)
-        found = _output_shape(layer) if shape is None else shape_of(shape)
+        found = output_shape(layer) if shape is None else shape_of(shape)
         if found is None:
             raise ValueError("`shape` of the output is needed: `layer` does not end with neurons")
         self.size = found
@@ -102,10 +102,10 @@ def _unchanged(x: FloatArray) -> FloatArray:
     return x
 
 
-def _output_shape(layer: Block) -> tuple[int, ...] | None:
+def output_shape(layer: Block) -> tuple[int, ...] | None:
     """The shape of a step of the output, where a layer of neurons ends the network."""
     if isinstance(layer, Neuron):
         return layer.shape
     if isinstance(layer, Recurrent):
         return layer.size
-    return _output_shape(layer.layers[-1]) if isinstance(layer, Network) else None
+    return output_shape(layer.layers[-1]) if isinstance(layer, Network) else None
