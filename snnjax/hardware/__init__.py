@@ -1,1 +1,60 @@
-"""Chips: for each family, what it can hold, and how a network becomes what it runs."""
+"""Chips: what each family can hold, and how a network becomes what it runs.
+
+A family is a module with these verbs, the same in each:
+
+    plan(model, *, chip=...)            a plan for `transforms.apply`: train on the chip's integers
+    map_network(model, *, chip=...)     a Spec in real numbers, laid out on the chip
+    check(spec), require(spec)          the limits that it breaks
+    usage(spec), report(spec)           what it takes of the chip; what became of each parameter
+    quantize(spec)                      the Spec in integers
+    simulate(spec, raster)              what the chip computes, bit for bit
+    emulate(model)(raster)              the same as a differentiable function of the model
+    fidelity(model, spec, raster)       network and integers compared, layer by layer
+    save(spec, path), load(path), export(spec, format=...)
+
+`CHIPS` of a family has its chips by their short names, which are unique over all families.
+"""
+
+import importlib
+from types import ModuleType
+
+from ._family import (
+    Chip as Chip,
+    MappingWarning as MappingWarning,
+    ParameterReport as ParameterReport,
+    QuantizationWarning as QuantizationWarning,
+    Spec as Spec,
+    Usage as Usage,
+    Violation as Violation,
+)
+from ._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity
+
+FAMILIES: dict[str, str] = {
+    "xylo": "snnjax.hardware.xylo",
+    "dynapcnn": "snnjax.hardware.dynapcnn",
+}
+"""The module of each family by its name. They are imported when they are first asked for."""
+
+
+def family(of: str | Chip | Spec) -> ModuleType:
+    """The module of the family that a chip belongs to.
+
+    Args:
+        of: the name of a family, the short name of a chip, a chip, or a spec.
+
+    Raises:
+        ValueError: if no family has it; the message lists the families and their chips.
+
+    >>> family("audio3").__name__
+    'snnjax.hardware.xylo'
+    """
+    if isinstance(of, str) and of in FAMILIES:
+        return importlib.import_module(FAMILIES[of])
+    for path in FAMILIES.values():
+        module = importlib.import_module(path)
+        if isinstance(of, module.Spec | module.Chip) or (
+            isinstance(of, str) and of in module.CHIPS
+        ):
+            return module
+    chips = (f"{name} ({', '.join(family(name).CHIPS)})" for name in FAMILIES)
+    raise ValueError(f"`of` must be a family, a chip or a spec of {' or '.join(chips)}; got {of!r}")

@@ -1,15 +1,15 @@
-"""Why a neuron may be silent or saturate on a chip, as far as its numbers tell."""
+"""Likely causes of silent and saturated neurons, from the integers of a chip."""
 
 import numpy as np
 
 _OUTLIER = 32
-"""How many times larger than the others, in the median, a weight takes most levels for itself."""
+"""A weight so many times the median leaves few levels to the others."""
 
 UNKNOWN = "no single cause: rounding adds up; train through the plan or through the chip"
 
 
 def lost_scale(weights: np.ndarray) -> str | None:
-    """How rounding took the weights of a neuron away; None if it did not.
+    """The way in which rounding removed the weights of a neuron; None if it did not.
 
     Args:
         weights: the integers that feed it.
@@ -23,7 +23,7 @@ def lost_scale(weights: np.ndarray) -> str | None:
 
 
 def why_saturated(charged: np.ndarray, limits: tuple[int, int], cap: int) -> dict[int, str]:
-    """The neurons whose membrane potential ever stood at an end of what the chip holds, and why.
+    """The neurons whose membrane potential reached an end of the chip's range, and why.
 
     Args:
         charged: potentials of the integers ahead of the spikes, `(batch, time, neurons)`.

@@ -1,5 +1,6 @@
-"""How far a chip's integers are from the network that they came from, for every family."""
+"""The difference between a network and its integers, for every family."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,13 +12,15 @@ from jaxtyping import Float, Int
 
 from .._typing import PyTree
 from ..nn import Network, record
+from ._family import MappingWarning
+from ._inputs import require_counts, require_shape
 
 
 class LayerFidelity(NamedTuple):
-    """One layer of neurons: what the network does, and what the integers do.
+    """One layer of neurons in the network and in integers.
 
-    The integers are taken later by the steps that spikes need to reach the layer on the chip, if
-    the chip takes any.
+    Where spikes need steps to reach the layer on the chip, the integers are compared as many steps
+    later.
 
     Attributes:
         path: of the neurons in the network.
@@ -26,16 +29,16 @@ class LayerFidelity(NamedTuple):
         count_error: sum over recordings and neurons of the difference of their spike counts, as a
             share of the network's spikes.
         equal: share of all steps of all neurons with the same number of spikes.
-        parts_at: first step at which any spike differs, in any recording; None if none does.
+        parts_at: first step at which a spike differs, in any recording; None if none does.
         sqnr: signal to quantisation noise of the membrane potentials in dB; inf if they are equal.
-        saturated_states: number of synaptic currents and membrane potentials at an end of what the
-            chip holds.
+        saturated_states: number of synaptic currents and membrane potentials at an end of the
+            chip's range.
         at_cap: number of times that a neuron emitted as many spikes as the chip allows.
-        at_bound: number of membrane potentials that were held at a lower bound of the neurons;
-            None where neurons of the chip have none.
+        at_bound: number of membrane potentials held at the lower bound of the neurons; None for
+            a chip without such bounds.
         clipped: number of weights that did not fit their bits and were clipped.
         silent: neurons that fire in the network but never in integers, and the likely cause.
-        saturated: neurons with a state that reached an end of what the chip holds, and the likely
+        saturated: neurons with a state that reached an end of the chip's range, and the likely
             cause.
         error_over_time: mean difference of the number of spikes of a neuron, at every step.
         rasters: spikes of the first recording in the network and in integers, `(time, neurons)`.
@@ -78,7 +81,7 @@ class Fidelity(NamedTuple):
     accuracy_integers: float | None
 
     def __str__(self) -> str:
-        """A table, below a warning of what fell silent."""
+        """A table, below a warning of layers that fell silent."""
         lines = [
             f"SILENT IN INTEGERS: {layer.path} fires {layer.spikes:,} times in the network"
             for layer in self.layers
@@ -106,7 +109,7 @@ class Fidelity(NamedTuple):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it but the rasters, as what `json.dumps` takes; an infinite SQNR is None."""
+        """The content for `json.dumps`, without the rasters; an infinite SQNR becomes None."""
         content = self._asdict()
         content["layers"] = [
             {
@@ -119,8 +122,8 @@ class Fidelity(NamedTuple):
         return content
 
 
-class Run(NamedTuple):
-    """What a layer of neurons did, in the network or in integers.
+class LayerTrace(NamedTuple):
+    """Spikes and membrane potentials of a layer, in the network or in integers.
 
     Attributes:
         spikes: number of spikes of each neuron at each step.
@@ -134,27 +137,34 @@ class Run(NamedTuple):
 
     @property
     def charged(self) -> Float[np.ndarray, "batch time neurons"]:
-        """The membrane potentials ahead of the spikes, each of which took a threshold off."""
+        """Membrane potentials before the spikes, each of which subtracted a threshold."""
         return self.vmem + self.spikes * self.threshold
 
 
 def compare_layer(
     path: str,
-    network: Run,
-    integers: Run,
+    network: LayerTrace,
+    integers: LayerTrace,
+    *,
     why_silent: Callable[[int], str],
     saturated: dict[int, str],
-    **counts: int | None,
+    saturated_states: int,
+    at_cap: int,
+    clipped: int,
+    at_bound: int | None = None,
 ) -> LayerFidelity:
-    """One layer in both.
+    """Compare a layer of the network with its integers.
 
     Args:
         path: of the neurons in the network.
-        network: what they do there.
-        integers: what they do on the chip, of as many steps.
-        why_silent: the likely cause that the neuron of that number is silent in integers.
+        network: their activity there.
+        integers: their activity on the chip, of as many steps.
+        why_silent: the likely cause that the neuron of a number is silent in integers.
         saturated: neurons that saturate in integers, and the likely cause.
-        **counts: the numbers of a LayerFidelity that only the chip's family knows.
+        saturated_states: see `LayerFidelity`, as all that follow.
+        at_cap: see there.
+        clipped: see there.
+        at_bound: see there.
     """
     difference = np.abs(network.spikes - integers.spikes)
     differs = np.flatnonzero(difference.any((0, 2)))
@@ -168,11 +178,14 @@ def compare_layer(
         equal=float(np.mean(difference == 0)),
         parts_at=int(differs[0]) if len(differs) else None,
         sqnr=_sqnr(network, integers),
+        saturated_states=saturated_states,
+        at_cap=at_cap,
+        at_bound=at_bound,
+        clipped=clipped,
         silent={int(n): why_silent(int(n)) for n in np.flatnonzero(silent)},
         saturated=saturated,
         error_over_time=difference.mean((0, 2)),
         rasters=(network.spikes[0], integers.spikes[0]),
-        **counts,  # type: ignore[arg-type]
     )
 
 
@@ -181,9 +194,21 @@ def compare_answers(
     network: Int[np.ndarray, " batch"],
     integers: Int[np.ndarray, " batch"],
     labels: ArrayLike | None,
-    cut_events: int,
+    *,
+    cut_events: int = 0,
 ) -> Fidelity:
-    """The report, given the answer to each recording in both."""
+    """The report, given the answers of network and integers to each recording.
+
+    Warns:
+        MappingWarning: if events were cut.
+    """
+    if cut_events:
+        warnings.warn(
+            f"{cut_events:,} events of `raster` are beyond what an input channel of the chip takes "
+            "in a step; it ignores them, the network does not",
+            MappingWarning,
+            stacklevel=3,
+        )
     return Fidelity(
         layers=layers,
         recordings=len(network),
@@ -194,19 +219,51 @@ def compare_answers(
     )
 
 
+def as_recordings(
+    raster: ArrayLike, shape: tuple[int, ...], labels: ArrayLike | None, *, classes: int
+) -> Int[np.ndarray, "batch time *shape"]:
+    """A batch of recordings, made of one where that is all there is.
+
+    Args:
+        raster: numbers of events.
+        shape: shape of one time step.
+        labels: a label for each recording, or for the only one; None for no labels.
+        classes: number of classes.
+
+    Raises:
+        ValueError: if there is no recording of a step or more, or not one label from 0 to
+            `classes` - 1 for each; or if the raster is none, see `as_counts`.
+    """
+    counts = np.asarray(raster)
+    require_shape(counts, shape)
+    require_counts("raster", counts)
+    if counts.ndim == len(shape) + 1:
+        counts = counts[None]
+    require_recordings(counts.shape, labels)
+    if labels is not None:
+        known = np.asarray(labels)
+        if known.dtype.kind not in "iu" or known.min() < 0 or known.max() >= classes:
+            raise ValueError(
+                f"`labels` must be whole numbers from 0 to {classes - 1}, the classes of the "
+                f"readout; got {known.dtype} from {known.min()} to {known.max()}"
+            )
+    return counts
+
+
 def require_recordings(shape: tuple[int, ...], labels: ArrayLike | None) -> None:
     """Raise ValueError unless there are recordings of some steps, and a label for each or none.
 
     Args:
         shape: of the raster, `(batch, time, ...)`.
-        labels: what goes with it.
+        labels: the labels.
     """
     recordings, steps = shape[:2]
     if not recordings or not steps:
         raise ValueError(
             f"`raster` must hold a recording of a step or more, to compare anything; got {shape}"
         )
-    if labels is not None and np.shape(labels) != (recordings,):
+    shapes = ((recordings,), ()) if recordings == 1 else ((recordings,),)
+    if labels is not None and np.shape(labels) not in shapes:
         raise ValueError(
             f"`labels` must be one for each of the {recordings} recordings; got the shape "
             f"{np.shape(labels)}"
@@ -217,13 +274,13 @@ def require_recordings(shape: tuple[int, ...], labels: ArrayLike | None) -> None
 def run_network(
     model: Network, events: Float[np.ndarray, "batch time *shape"], state: PyTree = None
 ) -> dict[str, Any]:
-    """What `record` keeps of each recording, with dropout off."""
+    """The recorded states and outputs of every layer, `(batch, time, ...)`, with dropout off."""
     quiet = eqx.nn.inference_mode(model)
     return jax.vmap(lambda x: record(quiet, x, state)[2])(events)
 
 
-def _sqnr(network: Run, integers: Run) -> float:
-    """Both in thresholds; where the network has none, fitted to each other."""
+def _sqnr(network: LayerTrace, integers: LayerTrace) -> float:
+    """SQNR of the potentials in units of thresholds; fitted to each other where there is none."""
     x, y = network.vmem / network.threshold, integers.vmem / integers.threshold
     if (network.threshold >= np.iinfo(np.int16).max).any():
         y = y * (x * y).sum() / max((y * y).sum(), np.finfo(float).tiny)

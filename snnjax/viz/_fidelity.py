@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._extras import extra
-from ..hardware._fidelity import Fidelity, LayerFidelity
+from ..hardware import Fidelity, LayerFidelity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from .._causes import why_saturated
 from .._fidelity import (
     Fidelity as Fidelity,
     LayerFidelity as LayerFidelity,
-    Run,
+    LayerTrace,
     compare_answers,
     compare_layer,
     require_recordings,
@@ -38,7 +38,7 @@ def fidelity(
     *,
     state: PyTree = None,
 ) -> Fidelity:
-    """Run recordings through a network and through its integers, and compare.
+    """LayerTrace recordings through a network and through its integers, and compare.
 
     Both in synchronous steps: `compare_events` has the other difference, that of steps and events.
     An answer is the class that spikes most.
@@ -92,9 +92,9 @@ def _shape(core: Core, spec: Spec, layer: int) -> tuple[int, int, int]:
     return (spec.n_classes if layer == len(spec.layers) - 1 else channels), height, width
 
 
-def _of_network(node: Node, records: dict[str, Any]) -> Run:
+def _of_network(node: Node, records: dict[str, Any]) -> LayerTrace:
     spikes, vmem = (_flat(records[f"{node.path}.{name}"]) for name in ("output", "vmem"))
-    return Run(spikes, vmem, np.asarray(level_of(node.neurons.threshold)))
+    return LayerTrace(spikes, vmem, np.asarray(level_of(node.neurons.threshold)))
 
 
 def _flat(x: Any) -> np.ndarray:
@@ -102,7 +102,7 @@ def _flat(x: Any) -> np.ndarray:
     return np.asarray(x).reshape(*x.shape[:2], -1)
 
 
-def _layer(spec: Spec, i: int, node: Node, network: Run, trace: Trace) -> Any:
+def _layer(spec: Spec, i: int, node: Node, network: LayerTrace, trace: Trace) -> Any:
     core, stride = spec.layers[i], spec.readout_stride if i == len(spec.layers) - 1 else 1
     assert trace.spikes is not None
     assert trace.vmem is not None
@@ -116,13 +116,13 @@ def _layer(spec: Spec, i: int, node: Node, network: Run, trace: Trace) -> Any:
         return why_silent(core, channel * stride * height * width + place, events)
 
     cap = core.max_spikes or 0
-    integers = Run(spikes, vmem, np.asarray(core.threshold))
+    integers = LayerTrace(spikes, vmem, np.asarray(core.threshold))
     return compare_layer(
         node.path,
         network,
         integers,
-        cause,
-        why_saturated(integers.charged, bounds(spec.chip.state_bits), cap),
+        why_silent=cause,
+        saturated=why_saturated(integers.charged, bounds(spec.chip.state_bits), cap),
         saturated_states=int(trace.saturated[i].sum()),
         at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
         at_bound=_at_bound(core, vmem, spec.chip),

@@ -14,7 +14,7 @@ from .._causes import why_saturated
 from .._fidelity import (
     Fidelity as Fidelity,
     LayerFidelity as LayerFidelity,
-    Run,
+    LayerTrace,
     compare_answers,
     compare_layer,
     require_recordings,
@@ -33,7 +33,7 @@ _TOO_MUCH = "its synaptic current is cut: too many events come in at once for it
 def fidelity(
     model: Chain, spec: Spec, raster: ArrayLike, labels: ArrayLike | None = None
 ) -> Fidelity:
-    """Run recordings through a network and through its integers, and compare.
+    """LayerTrace recordings through a network and through its integers, and compare.
 
     An answer is the readout neuron that spikes most, or has the highest membrane potential on
     average if the network gives potentials.
@@ -67,7 +67,7 @@ def fidelity(
     theirs = trace.spikes_out if kind == "output" else trace.vmem_out
     answers_integers = theirs[:, late:].sum(1).argmax(-1)
     cut_events = int(np.maximum(events - spec.chip.max_spikes_in, 0).sum())
-    return compare_answers(layers, answers, answers_integers, labels, cut_events)
+    return compare_answers(layers, answers, answers_integers, labels, cut_events=cut_events)
 
 
 def _require_the_same_neurons(found: tuple[Population, ...], spec: Spec) -> None:
@@ -106,14 +106,14 @@ def _layers(
         network = records[f"{population.path}.output"], records[f"{population.path}.vmem"]
         if population.neurons.output != "spikes":
             network = np.zeros_like(network[1]), network[1]
-        integers = Run(spikes, vmem, np.asarray(threshold))
+        integers = LayerTrace(spikes, vmem, np.asarray(threshold))
         layers.append(
             compare_layer(
                 population.path,
-                Run(*network, np.asarray(population.neurons.threshold)),
+                LayerTrace(*network, np.asarray(population.neurons.threshold)),
                 integers,
-                functools.partial(why_silent, spec, own),
-                why_saturated(integers.charged, limits, cap)
+                why_silent=functools.partial(why_silent, spec, own),
+                saturated=why_saturated(integers.charged, limits, cap)
                 | dict.fromkeys(np.flatnonzero(currents.any((0, 1, 3))).tolist(), _TOO_MUCH),
                 saturated_states=int(currents.sum() + np.isin(integers.charged, limits).sum()),
                 at_cap=int((spikes == cap).sum()) if cap > 1 else 0,

@@ -1,0 +1,163 @@
+"""Checks of the rasters and states that simulators and emulations are given."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Int
+
+from .._tree import leaves_with_path
+from .._typing import PyTree
+from ._family import MAX_INT32, is_known
+
+Out = TypeVar("Out")
+
+
+def as_counts(
+    raster: ArrayLike, shape: tuple[int, ...], *, most: int = MAX_INT32
+) -> Int[Array, "..."]:
+    """A raster of numbers of events in int32.
+
+    Args:
+        raster: the numbers, of integer or boolean type, or floats with whole values where these are
+            known.
+        shape: shape of one time step.
+        most: largest number of events of a channel or pixel in a step.
+
+    Raises:
+        ValueError: if the shape is neither `(time, *shape)` nor `(batch, time, *shape)`, or a
+            number is negative, not whole, or above `most`. Under `jax.jit` the program raises it
+            when it runs.
+    """
+    require_shape(raster, shape)
+    if not isinstance(raster, jax.core.Tracer):
+        known = np.asarray(raster)
+        require_counts("raster", known, most=most)
+        return jnp.asarray(known.astype(np.int32))
+    return _as_traced_counts(raster, most)
+
+
+def _as_traced_counts(raster: Array, most: int) -> Int[Array, "..."]:
+    """The same where values are not known."""
+    if raster.dtype == bool:
+        return raster.astype(jnp.int32)
+    if not jnp.issubdtype(raster.dtype, jnp.integer):
+        raise ValueError(
+            f"`raster` must be of integer type within jit and vmap; got {raster.dtype}"
+        )
+    wrong = raster < 0
+    if jnp.iinfo(raster.dtype).max > most:  # 8 bits do not hold the limit to compare with
+        wrong |= raster > most
+    raster = eqx.error_if(raster, wrong, f"`raster` must hold whole numbers from 0 to {most}")
+    return raster.astype(jnp.int32)
+
+
+def require_shape(raster: ArrayLike, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless a raster is one recording, or a batch, of steps of that shape."""
+    found = np.shape(raster)
+    if len(found) - len(shape) not in (1, 2) or found[-len(shape) :] != shape:
+        sizes = ", ".join(map(str, shape))
+        raise ValueError(
+            f"`raster` must have the shape (time, {sizes}) or (batch, time, {sizes}), for the "
+            f"input of `spec`; got {found}"
+        )
+
+
+def require_counts(name: str, values: np.ndarray, *, most: int = MAX_INT32) -> None:
+    """Raise ValueError unless `values` are whole numbers from 0 to `most`; `name` is theirs."""
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must hold whole numbers; got {values.dtype}")
+    with np.errstate(invalid="ignore"):
+        faults: dict[str, Any] = {
+            "NaN": np.isnan(values),
+            "negative": values < 0,
+            "infinite": np.isinf(values),
+            f"above {most}": values > most,
+            "not a whole number": values != np.round(values),
+        }
+    for fault, bad in faults.items():
+        if bad.any():
+            index = tuple(map(int, np.argwhere(bad)[0]))
+            raise ValueError(
+                f"`{name}` must hold whole numbers from 0 to {most}; `{name}{list(index)}` is "
+                f"{values[index]}, {fault}"
+            )
+
+
+def in_batch(
+    run: Callable[[Array, PyTree], Out], raster: Array, state: PyTree, shape: tuple[int, ...]
+) -> Out:
+    """Call a function of a batch with a batch or with one recording.
+
+    Args:
+        run: function of `(batch, time, *shape)` and of a state with the batch as first axis, or
+            None; all of its results have the batch as first axis.
+        raster: one recording or a batch.
+        state: its state, without a batch axis for one recording; None for rest.
+        shape: shape of one time step.
+    """
+    if raster.ndim == len(shape) + 2:
+        return run(raster, state)
+    one = jax.tree.map(lambda x: jnp.asarray(x)[None], state)
+    return jax.tree.map(lambda x: x[0], run(raster[None], one))
+
+
+class Register(NamedTuple):
+    """An array of a chip's state: its shape without a batch, and its lowest and highest value."""
+
+    shape: tuple[int, ...]
+    low: int
+    high: int
+
+
+def batch_of(raster: ArrayLike, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The batch axis of a raster whose steps have that shape: () or (batch,)."""
+    return np.shape(raster)[: -1 - len(shape)]
+
+
+def require_state(
+    state: Any, registers: Any, batch: tuple[int, ...], *, floats: bool = False
+) -> None:
+    """Raise ValueError unless a state fits a network and a raster, and the chip can hold it.
+
+    Args:
+        state: a NamedTuple of arrays, as an earlier call returned it.
+        registers: a state of the same class with a `Register` in place of each array.
+        batch: the batch axis of the raster.
+        floats: allow whole numbers in floating point, which an emulation returns.
+    """
+    kind = type(registers)
+    wanted = leaves_with_path(registers, is_leaf=lambda x: isinstance(x, Register))
+    given = dict(leaves_with_path(state)) if isinstance(state, kind) else None
+    if given is None or given.keys() != dict(wanted).keys():
+        found = type(state).__name__ if given is None else f"one of {', '.join(given) or 'nothing'}"
+        raise ValueError(
+            f"`state` must be a {kind.__name__} from an earlier call, of "
+            f"{', '.join(name for name, _ in wanted)}; got {found}"
+        )
+    for name, register in wanted:
+        _require_register(f"state.{name}", given[name], register, batch, floats)
+
+
+def _require_register(
+    name: str, array: Any, register: Register, batch: tuple[int, ...], floats: bool
+) -> None:
+    dtype, shape = jnp.result_type(array), (*batch, *register.shape)
+    whole = jnp.issubdtype(dtype, jnp.integer) or (floats and jnp.issubdtype(dtype, jnp.floating))
+    if not whole or np.shape(array) != shape:
+        raise ValueError(
+            f"`{name}` must be integers of the shape {shape}, for this `spec` and `raster`; got "
+            f"{dtype} of the shape {np.shape(array)}"
+        )
+    if not is_known(array):
+        return
+    values = np.asarray(array)
+    if values.size and not register.low <= values.min() <= values.max() <= register.high:
+        raise ValueError(
+            f"`{name}` must be from {register.low} to {register.high}; got {values.min()} to "
+            f"{values.max()}"
+        )
