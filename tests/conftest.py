@@ -1,6 +1,9 @@
-"""What every test runs under."""
+"""Settings that every test runs under."""
 
+import hashlib
 import os
+import platform
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +14,8 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 MANY_MAPS = 42_000
+MOST_BYTES_KEPT = 2 * 2**30
+QUICK = "not slow and not long"
 
 # The first example of a shape includes its compilation, so a deadline would measure the machine.
 hypothesis.settings.register_profile("snnjax", deadline=None, derandomize=True, database=None)
@@ -18,14 +23,42 @@ hypothesis.settings.load_profile("snnjax")
 
 
 def pytest_configure(config):
-    """Compile quickly where tests of minutes, which want fast programs, are not among the tests.
-
-    Compiling is most of what the others do. XLA's own passes, which decide what is computed and in
-    which order, are the same; only the machine code is less optimised.
-    """
-    if config.option.markexpr == "not slow":
+    """Set how programs are compiled, here and in the workers and commands that inherit this."""
+    if config.option.markexpr == QUICK:
+        # Compiling is most of the default run. XLA's own passes, which decide the operations and
+        # their order, are the same; only the machine code is less optimised. Tests of minutes
+        # want fast programs instead.
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
+        keep_compiled_programs(config.cache.mkdir("jax"))
+
+
+def keep_compiled_programs(folder):
+    """Share compiled programs between workers and runs, in a folder for each kind of processor.
+
+    JAX's own key holds the program, the flags and the versions of jaxlib and XLA.
+    `pytest --cache-clear` empties the folder.
+    """
+    if sum(file.stat().st_size for file in folder.rglob("*-cache")) > MOST_BYTES_KEPT:
+        shutil.rmtree(folder)
+    settings = {
+        "jax_compilation_cache_dir": str(folder / processor()),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for name, value in settings.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+
+
+def processor():
+    """A name for the processor's instructions, which compiled programs use."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    flags = [line for line in lines if line.startswith(("flags", "Features"))][:1]
+    instructions = " ".join([platform.machine(), platform.processor(), *flags])
+    return hashlib.sha256(instructions.encode()).hexdigest()[:16]
 
 
 @pytest.fixture(autouse=True, scope="module")
