@@ -22,6 +22,7 @@ ROWS = (
     {"nn"},
     {"transforms", "networks"},
     {"hardware", "interop", "datasets"},
+    {"codegen"},
     {"train", "viz", "cli"},
 )
 ROW = {unit: row for row, units in enumerate(ROWS) for unit in units}
