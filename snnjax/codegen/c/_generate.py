@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from ..._files import write_whole
 from ...hardware import dynapcnn, xylo
 from ...hardware.dynapcnn.check import require_integers as require_dynapcnn
 from ...hardware.xylo.check import require_integers as require_xylo
@@ -105,5 +106,5 @@ def export(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file, text in program.files().items():
-        (target / file).write_text(text, encoding="utf-8")
+        write_whole(target / file, text)
     return program

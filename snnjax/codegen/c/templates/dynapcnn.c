@@ -1,4 +1,4 @@
-/* A network for $chip, written by snnjax $version. The header says how to call it. */
+/* Written by snnjax $version for $chip. See the header for how to call it. */
 #include "$name.h"
 
 /* The nearest number from `low` to `high`. */
