@@ -21,13 +21,24 @@ ROWS = (
     {"quant", "neurons", "scan"},
     {"nn"},
     {"transforms", "networks"},
-    {"hardware", "interop", "datasets"},
-    {"codegen"},
+    {"hardware", "datasets"},
+    {"interop", "codegen"},
     {"train", "viz", "cli"},
 )
 ROW = {unit: row for row, units in enumerate(ROWS) for unit in units}
 
-OPTIONAL = {"sklearn", "orbax", "typer", "rich", "matplotlib", "xylosim", "torch", "rockpool"}
+OPTIONAL = {
+    "sklearn",
+    "orbax",
+    "typer",
+    "rich",
+    "matplotlib",
+    "xylosim",
+    "torch",
+    "rockpool",
+    "nir",
+    "h5py",
+}
 NEEDS_OPTIONAL = {"cli", "viz"}
 """Nothing imports these but whoever wants a command line or a picture."""
 

@@ -1,0 +1,4 @@
+"""NIR: graphs of neurons that many tools read and write (arXiv 2311.14641)."""
+
+from ._dialects import DIALECTS as DIALECTS
+from ._load import Loaded as Loaded, load as load
