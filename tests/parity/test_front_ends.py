@@ -1,0 +1,73 @@
+"""The chips' front ends against Rockpool's integers, by hashes of every number of every stage."""
+
+import numpy as np
+import pytest
+
+from snnjax.hardware.xylo.frontend import AUDIO_3_FILTERS, Audio3
+from snnjax.hardware.xylo.frontend._pdm import _low_pass
+
+from ._compare import golden
+from ._front_ends import AUDIO_3, SIGNALS, digest, signals
+
+QUICK = (
+    "one_clock",
+    "past_a_window",
+    "mixed_separate",
+    "partly_normalised",
+    "filters_turned",
+    "rate_16000",
+)
+"""Groups of the default run."""
+each_group = pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in AUDIO_3],
+)
+
+
+def front_end(name, warm_up):
+    case = dict(AUDIO_3[name])
+    filters = tuple(AUDIO_3_FILTERS[i] for i in case.pop("select", range(16)))
+    del case["length"]
+    return Audio3(filters=filters, warm_up=warm_up, **case)
+
+
+def inputs(name):
+    case = AUDIO_3[name]
+    x = signals(case["length"], list(AUDIO_3).index(name))
+    return x / 2**13 if "rate" in case else x
+
+
+def hashes(arrays):
+    return [digest(each) for each in np.asarray(arrays)]
+
+
+def test_there_are_more_than_300_cases():
+    assert len(AUDIO_3) * len(SIGNALS) == 377
+    assert golden("rockpool_afe")[1]["cases"].keys() == AUDIO_3.keys()
+
+
+@each_group
+def test_every_stage_is_rockpools(name):
+    arrays, _ = golden("rockpool_afe")
+    for warm_up in ("rest", "mirrored"):
+        trace = front_end(name, warm_up).trace(inputs(name))
+        wanted = arrays[f"{name}/{warm_up}/hashes"]
+        for found, stage in zip(
+            (trace.samples, trace.filtered, trace.spikes), wanted, strict=False
+        ):
+            np.testing.assert_array_equal(hashes(found), stage)
+
+
+@each_group
+@pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
+def test_events_are_rockpools(name, warm_up):
+    arrays, _ = golden("rockpool_afe")
+    events, _ = front_end(name, warm_up)(inputs(name))
+    np.testing.assert_array_equal(events.sum(1), arrays[f"{name}/{warm_up}/counts"])
+    np.testing.assert_array_equal(hashes(events), arrays[f"{name}/{warm_up}/hashes"][3])
+
+
+def test_the_microphones_filter_has_rockpools_taps():
+    taps, shift = _low_pass()
+    np.testing.assert_array_equal(taps, golden("rockpool_afe")[0]["taps"])
+    assert shift == 7
