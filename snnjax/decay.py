@@ -1,17 +1,24 @@
-r"""The three ways to write the decay of a state, and the only copy of the formulas between them.
+"""Time constants (tau), decay factors (alpha) and bit shifts (dash), converted into each other.
 
-A state that decays with the time constant tau keeps the factor alpha of itself at every step of
-length dt. Digital chips compute that decay by a bit shift of d bits, called dash:
-x <- x - (x >> d), which keeps the factor 1 - 2^-d.
+In a step of length dt, a state with the time constant tau decays to the fraction alpha of itself.
+Digital chips compute this decay as a bit shift by dash bits, `x <- x - (x >> dash)`, which leaves
+the fraction 1 - 2^-dash.
 
     alpha = exp(-dt/tau)        dash = -log2(1 - alpha)
     alpha = 1 - 2^-dash         tau  = -dt/ln(1 - 2^-dash)
 
-tau and dt are in seconds; alpha and dash have no unit. All functions work element by element on
-arrays of any shape and are differentiable; each is compiled, so that outside of jit it is one call.
-Source: Rockpool's LIF modules. Its Xylo mapper takes
-log2(tau/dt) for the dash instead, which rounds to 0, a decay that wipes the state out, for any tau
-below dt*sqrt(2).
+tau and dt are in seconds; alpha and dash have no unit. Every function works element by element on
+arrays of any shape, is differentiable, and is compiled. Source: Rockpool's LIF modules. Rockpool's
+mapper for Xylo uses dash = log2(tau/dt) instead. For tau < dt*sqrt(2) that rounds to a shift of 0
+bits, which clears the state at every step.
+
+>>> from snnjax import decay
+>>> alpha = decay.tau_to_alpha(20e-3, dt=1e-3)
+>>> dash = decay.alpha_to_dash(alpha)
+>>> print(f"{alpha:.3f} {dash:.3f} {decay.nearest_dash(dash)}")
+0.951 4.358 4
+>>> print(f"{decay.dash_to_tau(4, dt=1e-3):.5f}")  # the time constant on the chip, in seconds
+0.01549
 """
 
 import math
@@ -26,7 +33,7 @@ from ._typing import FloatArray
 _LN2 = math.log(2)
 
 _HALFWAY = 0.4150374992788438
-"""log2(4/3): the fraction of a dash at which 1-2^-dash lies halfway between its two neighbours."""
+"""log2(4/3): at dash = n + log2(4/3), 1 - 2^-dash is halfway between its values at n and n + 1."""
 
 
 @jax.jit
@@ -37,7 +44,7 @@ def tau_to_alpha(tau: ArrayLike, dt: float) -> FloatArray:
 
 @jax.jit
 def alpha_to_tau(alpha: ArrayLike, dt: float) -> FloatArray:
-    """tau = -dt/ln(alpha), in seconds; infinite where nothing decays."""
+    """tau = -dt/ln(alpha), in seconds; infinite for alpha = 1."""
     alpha = jnp.asarray(alpha)
     return jnp.where(alpha == 1, jnp.inf, -dt / jnp.log(alpha))
 
@@ -56,7 +63,7 @@ def dash_to_alpha(dash: ArrayLike) -> FloatArray:
 
 @jax.jit
 def tau_to_dash(tau: ArrayLike, dt: float) -> FloatArray:
-    """dash = -log2(1 - exp(-dt/tau)), without the loss of digits that going through alpha has."""
+    """dash = -log2(1 - exp(-dt/tau)), more precise than by way of alpha."""
     return -jax.nn.log1mexp(dt / jnp.asarray(tau)) / _LN2
 
 
@@ -68,16 +75,16 @@ def dash_to_tau(dash: ArrayLike, dt: float) -> FloatArray:
 
 @jax.jit
 def nearest_dash(dash: ArrayLike, max_dash: int = 15, min_dash: int = 1) -> Int[Array, "..."]:
-    """The whole dash whose decay 1-2^-d is nearest to that of `dash`.
+    """Round `dash` to the integer n whose decay factor 1 - 2^-n is nearest.
 
     Args:
-        dash: a dash that need not be whole, as the functions above give it.
-        max_dash: the largest that the chip holds.
-        min_dash: the smallest that is useful. A shift by 0 bits clears the state at every step: a
-            synaptic current is then gone before the membrane sees it, and the neuron is silent.
+        dash: dashes, not necessarily whole.
+        max_dash: the largest dash of the chip.
+        min_dash: the smallest useful dash. A shift by 0 bits clears the state at every step: a
+            synaptic current vanishes before it reaches the membrane, and the neuron is silent.
 
     Returns:
-        int32, within [min_dash, max_dash]; `min_dash` for NaN.
+        int32 in [min_dash, max_dash]; `min_dash` for NaN.
     """
     nearest = jnp.nan_to_num(jnp.ceil(jnp.asarray(dash, float) - _HALFWAY), nan=min_dash)
     return jnp.clip(nearest, min_dash, max_dash).astype(jnp.int32)

@@ -1,6 +1,12 @@
-"""Rounding and clipping whose gradient passes straight through.
+"""Rounding and clipping with straight-through gradients.
 
-The value is that of the rounding; the gradient is that of the identity (arXiv 1308.3432).
+The value is rounded or clipped; the gradient is that of the identity (arXiv 1308.3432).
+
+>>> import jax
+>>> from snnjax.passthrough import round_passthrough
+>>> value, gradient = jax.value_and_grad(round_passthrough)(1.7)
+>>> print(value, gradient)
+2.0 1.0
 """
 
 from collections.abc import Callable
@@ -13,7 +19,7 @@ from ._typing import FloatArray
 
 
 def _with_gradient_of_first(function: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
-    """`function`, with the gradient of its first argument."""
+    """Replace the derivative of `function` by the identity on its first argument."""
     passing = jax.custom_jvp(function)
 
     @passing.defjvp
@@ -43,11 +49,11 @@ def ceil_passthrough(x: FloatArray) -> FloatArray:
 
 @_with_gradient_of_first
 def straight_through(x: FloatArray, value: FloatArray) -> FloatArray:
-    """`value`, with the gradient of `x`; none goes into what `value` was computed from.
+    """Return `value` with the gradient of `x`.
 
     Args:
-        x: array of any shape.
-        value: array of the shape and dtype of `x`.
+        x: array of any shape. The gradient of the result passes to it unchanged.
+        value: array of the shape and dtype of `x`. No gradient passes to it.
     """
     return value
 

@@ -1,13 +1,13 @@
-"""Runs a neuron's step over time, and differentiates the run at little cost.
+"""A `lax.scan` over time with a cheaper gradient.
 
-Values and derivatives are those of `lax.scan`, in forward and in reverse mode. Left to itself, the
-reverse mode keeps most intermediate values of every step, and at every step adds to the gradient of
-every parameter, summed over the batch. Here,
+Values and derivatives equal those of `lax.scan`, in forward and in reverse mode. Reverse mode
+through `lax.scan` stores most intermediate values of every step, and sums the gradient of every
+parameter over the batch at every step. This scan does less:
 
-- a step is computed again on the way back, from the state before it. Only products of matrices,
-  convolutions and what the step names with `jax.ad_checkpoint.checkpoint_name` are kept;
-- the gradients of parameters add up for each sequence, and are summed over the batch at the end;
-- the gradient of recurrent weights is one product of matrices over all steps, after the loop.
+- The backward pass recomputes each step from the state before it. Only matrix products,
+  convolutions and values named with `jax.ad_checkpoint.checkpoint_name` are stored.
+- The gradients of parameters accumulate per sequence. The sum over the batch comes after the loop.
+- The gradient of recurrent weights is one matrix product over all steps, after the loop.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Feedback: TypeAlias = Callable[[FloatArray, Any], PyTree]
 _KEPT = jax.checkpoint_policies.save_from_both_policies(
     jax.checkpoint_policies.dots_saveable, jax.checkpoint_policies.save_any_names_but_these()
 )
-"""Products of matrices, convolutions and what has a name."""
+"""Store matrix products, convolutions and named values; recompute the rest."""
 
 
 def scan(
@@ -41,39 +41,46 @@ def scan(
 ) -> tuple[State, Any, State | None]:
     """Apply `step` along the first axis of `inputs`.
 
-    `lax.scan` is not unrolled: on CPU, unrolling it costs more than it saves.
+    The loop is not unrolled. On CPU, unrolling costs more than it saves.
 
     Args:
-        step: (state, input of one step) -> (state, output of one step). What it closes over is
-            differentiated too.
+        step: (state, input of one step) -> (state, output of one step). The derivative includes
+            the arrays that it closes over.
         state: the state before the first step.
         inputs: pytree of arrays, time first.
-        record: also return the state after every step. It is not kept otherwise.
-        weights: recurrent weights, which `step` then takes as its third argument. All it may do
-            with them is to add `feedback(weights, state)` to its input.
-        feedback: (weights, state before a step) -> what is added to the input of that step: a
-            pytree like it, with None where nothing is added. Only the gradient calls it.
+        record: also return the state after every step.
+        weights: recurrent weights, passed to `step` as its third argument. `step` must use them
+            only to add `feedback(weights, state)` to its input.
+        feedback: (weights, state before a step) -> a pytree like the input of that step: the
+            recurrent input, with None where there is none. Only the gradient calls it.
 
     Returns:
         The state after the last step; the outputs, time first; the states, time first, or None.
 
     Raises:
-        ValueError: if there are `weights` without `feedback`.
+        ValueError: if `weights` come without `feedback`.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax.scan import scan
+    >>> leaky_sum = lambda state, x: (0.5 * state + x, state)
+    >>> final, outputs, _ = scan(leaky_sum, jnp.array(0.0), jnp.array([1.0, 1.0, 1.0]))
+    >>> print(final, outputs)
+    1.75 [0.  1.  1.5]
     """
     if weights is not None and feedback is None:
-        raise ValueError("`weights` need `feedback`, which says what they add to the input")
+        raise ValueError("`weights` need `feedback`, the function that gives the recurrent input")
     held = () if weights is None else (weights,)
     x = jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
-    # Makes what the step closes over leaves of it, so that their gradients pass through here.
+    # `converted` has the arrays that `step` closes over as leaves, so it can be differentiated.
     converted: Any = eqx.filter_closure_convert(lambda *args: step(*args), state, x, *held)
     if _has_reverse_rules(converted.jaxpr):
-        # Inside a rule of our own, jax cannot map such a function over a batch.
+        # jax cannot vmap a `custom_vjp` function inside our `custom_jvp` rule.
         return _plain(_checkpointed(step), state, inputs, held, record)
     return _scan(converted, state, inputs, held, record=record, feedback=feedback)
 
 
 def _has_reverse_rules(jaxpr: Jaxpr) -> bool:
-    """Whether a `jax.custom_vjp` is called, in the program itself or in one that it calls."""
+    """Whether the program calls a `jax.custom_vjp`, at any depth."""
     called = any(equation.primitive is custom_vjp_call_p for equation in jaxpr.eqns)
     return called or any(map(_has_reverse_rules, subjaxprs(jaxpr)))
 
@@ -90,7 +97,7 @@ def _plain(
         return after, (y, after if record else None)
 
     if len(jax.tree.leaves(inputs)[0]) == 1:
-        # Streaming. Outside jit, a loop would be compiled anew at every call.
+        # Streaming. Outside jit, every call would compile a loop anew.
         final, made = body(state, jax.tree.map(lambda xs: xs[0], inputs))
         outputs, states = jax.tree.map(lambda y: y[None], made)
     else:
@@ -108,7 +115,7 @@ def _scan_jvp(primals, tangents, *, record, feedback):  # type: ignore[no-untype
     (step, state, inputs, weights), (d_step, d_state, d_inputs, d_weights) = primals, tangents
     recurrent = bool(jax.tree.leaves(d_weights))
     if recurrent:
-        # A change of the weights reaches the loop as a change of its inputs.
+        # The tangents of the weights enter the loop as tangents of its inputs.
         d_inputs = jax.tree.map(_or_zeros, d_inputs, inputs, is_leaf=_is_none)
     d_step = _of_each_sequence(d_step, state, inputs)
     changes = jax.tree.map(lambda d: d is not None, (d_step, d_state, d_inputs), is_leaf=_is_none)
@@ -131,17 +138,16 @@ def _scan_jvp(primals, tangents, *, record, feedback):  # type: ignore[no-untype
 
 
 def _of_each_sequence(d_params: PyTree, state: PyTree, inputs: PyTree) -> PyTree:
-    """The same tangents, but one for each sequence where a batch of sequences is mapped over.
+    """Broadcast the tangents of the parameters over the vmapped batch.
 
-    As it is, the batch shares the tangents as it shares the parameters; so the gradient, which is
-    their transpose, is summed over the batch at every step of the loop, and that costs more than
-    all the rest of it. A parameter larger than the state is left alone: a gradient of it for each
-    sequence would cost more still.
+    The batch shares the parameters. With shared tangents, their transpose, the gradient, is summed
+    over the batch at every step of the loop, which costs more than the rest of the loop. A tangent
+    larger than the state stays shared: its copies would cost more than the sums.
     """
     reference = next(filter(eqx.is_inexact_array, jax.tree.leaves(inputs)), None)
     if reference is None:
         return d_params
-    # False whatever the input, but mapped over where the input is. The compiler removes it.
+    # Always False, but vmapped as the input is. The compiler removes it.
     never = jnp.any(reference[:1] != reference[:1]) & False
     size = sum(leaf.size for leaf in jax.tree.leaves(state))
     return jax.tree.map(lambda d: d if d.size > size else jnp.where(never, 0, d), d_params)

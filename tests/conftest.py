@@ -1,6 +1,7 @@
 """Settings that every test runs under."""
 
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -17,6 +18,18 @@ MANY_MAPS = 42_000
 MOST_BYTES_KEPT = 2 * 2**30
 QUICK = "not slow and not long"
 
+# Tests of a part that an extra brings, and the package that they need. The core has no extras.
+NEEDS = {
+    "cli": "typer",
+    "train/test_checkpoint.py": "orbax",
+    "viz": "matplotlib",
+    "test_benchmarks.py": "matplotlib",
+    "test_notebooks.py": "nbclient",
+}
+HERE = Path(__file__).parent
+ABSENT = {HERE / path: name for path, name in NEEDS.items() if not importlib.util.find_spec(name)}
+collect_ignore = list(ABSENT)
+
 # The first example of a shape includes its compilation, so a deadline would measure the machine.
 hypothesis.settings.register_profile("snnjax", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("snnjax")
@@ -32,6 +45,11 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
         keep_compiled_programs(config.cache.mkdir("jax"))
+
+
+def pytest_report_header():
+    """The tests that are not collected, and why."""
+    return [f"{path.relative_to(HERE)}: {name} is not installed" for path, name in ABSENT.items()]
 
 
 def keep_compiled_programs(folder):

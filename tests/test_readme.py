@@ -1,4 +1,4 @@
-"""What the README shows runs."""
+"""The code in the README and in the pages runs."""
 
 import re
 from pathlib import Path
@@ -6,16 +6,33 @@ from pathlib import Path
 import jax
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+# A block that does not run has `<!-- not run: REASON -->` on the line above it.
+BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?```python\n(.*?)```", re.DOTALL)
+
+
+def blocks(page):
+    """The blocks of a page that run."""
+    return [code for skip, code in BLOCK.findall(page.read_text()) if not skip]
 
 
 def test_the_readme_has_code():
-    assert BLOCKS
+    assert blocks(ROOT / "README.md")
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_readme_runs(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    names = {}
     with jax.numpy_dtype_promotion("standard"):
-        exec(compile(code, "README.md", "exec"), {})
+        for code in blocks(page):
+            exec(compile(code, page.name, "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_links_of_a_page_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -77,7 +77,7 @@ def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
     if len(set(rates)) > 1:
         raise _different_rates(set(rates))
     lengths = np.array([len(sound) for sound in sounds], np.int32)
-    audio = np.zeros((len(sounds), lengths.max()), np.float32)
+    audio = np.zeros((len(sounds), max(map(len, sounds))), np.float32)
     for row, sound in zip(audio, sounds, strict=True):
         row[: len(sound)] = sound
     labels = np.array([int(match[1]) for match, _ in files], np.int32)

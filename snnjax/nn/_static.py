@@ -86,7 +86,7 @@ def _apply_stateful(
 ) -> tuple[FloatArray, PyTree]:
     _check_axes(layer)
     keys = None if key is None else jax.random.split(key, len(x))
-    run = jax.vmap(
+    run: Callable[..., Any] = jax.vmap(
         lambda x_t, state, key_t: layer(x_t, state, key=key_t),
         in_axes=(0, None, 0),
         out_axes=(0, None),

@@ -105,7 +105,7 @@ def _draw(ax: "Axes", panel: _Panel) -> None:
     _hang(ax, panel.before, edges, 1, _BEFORE)
     levels, counts = np.unique(panel.after, return_counts=True)
     if len(levels) <= _MOST_LEVELS:
-        _stems(ax, levels, -counts / counts.max())
+        _stems(ax, levels, -counts / np.max(counts))
     else:
         _hang(ax, panel.after, edges, -1, _AFTER)
     ax.axhline(0, color="black", lw=0.8)
