@@ -1,4 +1,4 @@
-"""Paths into a pytree, written like the access that reaches a leaf: `layers[2].weight`."""
+"""Paths of a pytree, written as Python accesses: `layers[2].weight`."""
 
 import dataclasses
 import re
@@ -31,7 +31,7 @@ def leaves_with_path(
 def map_with_path(
     f: Callable[..., Any], tree: PyTree, *rest: PyTree, is_leaf: Callable[[Any], bool] | None = None
 ) -> PyTree:
-    """`jax.tree.map` whose function is also given the leaf's path as its first argument."""
+    """`jax.tree.map` of a function whose first argument is the path of the leaf."""
     return jax.tree_util.tree_map_with_path(
         lambda path, *leaves: f(path_str(path), *leaves), tree, *rest, is_leaf=is_leaf
     )
@@ -40,8 +40,8 @@ def map_with_path(
 def matches(pattern: Pattern, path: str) -> bool:
     """Whether `pattern` matches the whole of `path`.
 
-    A string is a glob in which `*` stands for any text and `?` for one character; brackets are
-    literal, since paths are full of them. A compiled regular expression is used as it is.
+    A string is a glob: `*` matches any text and `?` one character. Brackets are literal, since
+    paths contain them. A compiled regular expression is used as it is.
     """
     if isinstance(pattern, str):
         glob = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
@@ -50,7 +50,7 @@ def matches(pattern: Pattern, path: str) -> bool:
 
 
 def select(patterns: Iterable[Pattern], paths: Sequence[str], argument: str) -> list[str]:
-    """The members of `paths` that any of `patterns` matches, in the order of `paths`.
+    """The paths that match any of the patterns, in the order of `paths`.
 
     Raises:
         ValueError: if a pattern matches nothing; the message names `argument` and lists the paths.
@@ -83,10 +83,10 @@ def modules_with_path(tree: PyTree, path: str = "") -> Iterator[tuple[str, eqx.M
 
 
 def walk(tree: PyTree, path: KeyPath) -> list[tuple[Any, str | None]]:
-    """The nodes passed from the root to the leaf at `path`, each with the field taken from it.
+    """The nodes from the root to the leaf at `path`, each with the name of the field taken.
 
-    The field is None where the node is a list, a tuple or a dictionary. The walk ends early at a
-    node with keys of its own kind, inside which there are no named fields to follow.
+    The name is None for a list, a tuple or a dictionary. The walk ends at a node with custom keys,
+    which have no field names.
     """
     steps: list[tuple[Any, str | None]] = []
     node = tree

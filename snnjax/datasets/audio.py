@@ -1,4 +1,4 @@
-"""From sound to events: mel bands, compression, counts per step. Pure functions of JAX."""
+"""From sound to events: mel bands, compression, counts per step."""
 
 from typing import Literal, NamedTuple
 
@@ -15,12 +15,15 @@ from ..passthrough import round_passthrough
 def resample(
     audio: Float[Array, " samples"], rate: int, new_rate: int
 ) -> Float[Array, " new_samples"]:
-    """Sound at another sampling rate, by the Fourier method; what a lower rate cannot hold goes.
+    """Resample sound by the Fourier method. A lower rate drops the frequencies above its half.
 
     Args:
         audio: samples.
         rate: samples per second.
-        new_rate: samples per second of the result, of round(samples * new_rate / rate) samples.
+        new_rate: samples per second of the result.
+
+    Returns:
+        round(samples * new_rate / rate) samples.
 
     Raises:
         ValueError: if the sound is not of one channel, or a rate is not above 0.
@@ -69,7 +72,7 @@ def mel_filters(
 
 
 class MelState(NamedTuple):
-    """What a stream of sound carries from one step to the next.
+    """State of a stream of sound between two steps.
 
     Attributes:
         samples: the sound of the last window.
@@ -83,22 +86,29 @@ class MelState(NamedTuple):
 class MelEvents(eqx.Module):
     """Sound to event counts of a bank of mel bands, one step every `dt` seconds.
 
-    A step sees the `window` seconds up to it: the power spectrum under a Hann window, summed into
-    bands (`mel_filters`), in dB. What lies `floor` dB below the reference gives no events, the
-    reference and above `max_events`, and in between it is linear and rounded. The reference
-    is the gain control: the loudest band so far ("running", which streams), or of the whole
-    recording ("recording"). Values below `noise` dB, relative to a full-scale sine, are silence
-    whatever the gain. The gradient passes straight through the rounding.
+    A step uses the `window` seconds before its end: the power spectrum under a Hann window, summed
+    into bands (`mel_filters`), in dB. Events increase linearly with the level, rounded, from 0 at
+    `floor` dB below the reference to `max_events` at the reference and above. The reference is the
+    gain control: the loudest band so far ("running", which streams), or of the whole recording
+    ("recording"). Levels below `noise` dB, relative to a full-scale sine, are silence at any gain.
+    The gradient passes straight through the rounding.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax.datasets import MelEvents
+    >>> front = MelEvents(rate=8000, bands=4)
+    >>> events = front(jnp.sin(jnp.arange(800.0)))  # 0.1 s of 1273 Hz
+    >>> events.shape, int(events.sum(0).argmax())
+    ((10, 4), 1)
 
     Attributes:
         rate: samples per second.
         bands: number of channels.
         dt: seconds between steps.
-        window: seconds of sound that a step sees.
+        window: seconds of sound of a step's spectrum.
         low: lower end of the lowest band in Hz.
         high: upper end of the highest band in Hz; half of `rate` if None.
-        floor: dB below the reference from which on there are no events.
-        noise: dB of the quietest sound that counts.
+        floor: dB below the reference at which events begin.
+        noise: dB of the quietest sound.
         gain: "running" or "recording".
         max_events: most events of a channel in one step. A Xylo chip takes up to 15.
     """
@@ -154,7 +164,7 @@ class MelEvents(eqx.Module):
     def step(
         self, x: Float[Array, " hop"], state: MelState | None = None
     ) -> tuple[Float[Array, " bands"], MelState]:
-        """One step of a stream: bit for bit the counts that a call on all of the sound has there.
+        """One step of a stream, bit for bit equal to that step of a call on the whole sound.
 
         Args:
             x: the next `hop` samples.
@@ -184,9 +194,9 @@ class MelEvents(eqx.Module):
         return self.events(levels, loudest[None]), MelState(samples, loudest)
 
     def counts(self, levels: Float[Array, "time bands"]) -> Float[Array, "time bands"]:
-        """Event counts of the levels of one recording: the second half of the call on its sound.
+        """Event counts of the levels of one recording: `front(audio)` is `counts(levels(audio))`.
 
-        What changes levels, such as `Augment`, comes before it.
+        Changes of the levels, such as `Augment`, go in between.
         """
         loudest = levels.max(axis=1, keepdims=True, initial=self.noise)
         if self.gain == "running":
@@ -214,11 +224,11 @@ class MelEvents(eqx.Module):
 
     @eqx.filter_jit
     def _levels(self, frames: Float[Array, "*time window"]) -> Float[Array, "*time bands"]:
-        """Levels of windows of sound: the same for a window alone as among others, to the bit.
+        """Levels of windows of sound, bit for bit independent of the number of windows.
 
-        A product of matrices adds up in an order that depends on its size, and a compiler may fuse
-        a product and a sum, which saves a rounding. So the sum over frequencies is a loop, and its
-        factors are rounded to 12 bits, 0.002 dB, which makes their products exact.
+        The order of the sums in a matrix product depends on its size, and a compiler may fuse a
+        product with a sum, without rounding between. So the sum over frequencies is a loop, and
+        its factors are rounded to 12 bits, 0.002 dB, which makes their products exact.
         """
         window = frames.shape[-1]
         hann = np.hanning(window)
@@ -232,18 +242,18 @@ class MelEvents(eqx.Module):
             lambda banks, term: (banks + term[0] * term[1], None), silent, terms
         )
         quietest = np.float32(10 ** (self.noise / 10))
-        # One factor: a compiler would make one of two.
+        # One constant factor, since a compiler would combine two.
         return jnp.log(jnp.maximum(banks, quietest)) * np.float32(10 / np.log(10))
 
     def events(
         self, levels: Float[Array, "*time bands"], reference: Float[Array, "*time 1"]
     ) -> Float[Array, "*time bands"]:
-        """Counts of levels in dB, given the level that counts as loudest."""
+        """Event counts of levels in dB relative to a reference level in dB."""
         bottom = jnp.maximum(reference - self.floor, self.noise)
         counts = (levels - bottom) * (self.max_events / self.floor)
         return round_passthrough(jnp.clip(counts, 0, self.max_events))
 
 
 def _short(x: FloatArray) -> FloatArray:
-    """`x` with 12 bits: the product of two such numbers needs no rounding."""
+    """`x` rounded to 12 bits, so that the product of two such numbers is exact."""
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=11)

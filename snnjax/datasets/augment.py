@@ -1,13 +1,13 @@
-"""Random changes of recorded speech, made on the levels of its bands.
+"""Random augmentation of recorded speech, on the levels of its bands.
 
-They work on levels in dB, `(time, bands)`, as `MelEvents.levels` gives them, so that the spectra of
-a data set are computed once, ahead of training, and every epoch hears other recordings:
+The functions work on levels in dB, `(time, bands)`, those of `MelEvents.levels`. The spectra of a
+data set are computed once, before training, and every epoch augments them anew:
 
     levels = jax.vmap(mel.levels)(audio)
     counts = jax.vmap(lambda x, key: mel.counts(augment(x, key=key)))(levels, keys)
 
 Each is a pure function of one recording; `jax.vmap` gives a batch. `silence` is the level of no
-sound, `MelEvents.noise`, and what is silent stays so unless there is noise.
+sound, `MelEvents.noise`. Silence stays silent except with `add_noise`.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ Levels = Float[Array, "time bands"]
 
 
 def shift_time(levels: Levels, most: int, *, key: Key, silence: float = -80.0) -> Levels:
-    """Move a recording by up to `most` steps, later or earlier; silence comes from the other side.
+    """Move a recording by up to `most` steps, later or earlier, and fill the gap with silence.
 
     Args:
         levels: dB.
-        most: steps, 0 or more; every whole number of them from -most to most is as likely.
+        most: steps, 0 or more; the shift is uniform over the whole numbers from -most to most.
         key: for the draw.
         silence: dB of no sound.
     """
@@ -37,10 +37,10 @@ def shift_time(levels: Levels, most: int, *, key: Key, silence: float = -80.0) -
 
 
 def stretch_time(levels: Levels, most: float, *, key: Key, silence: float = -80.0) -> Levels:
-    """Speak faster or slower by up to a factor of 1 + most, at the same pitch.
+    """Change the speed of speech by up to a factor of 1 + most, at the same pitch.
 
-    Between steps the levels are interpolated linearly. What gets too long is cut off, what gets
-    shorter ends in silence.
+    Levels are interpolated linearly between steps. A longer recording is cut off, a shorter one
+    ends in silence.
 
     Args:
         levels: dB.
@@ -63,7 +63,7 @@ def stretch_time(levels: Levels, most: float, *, key: Key, silence: float = -80.
 def change_gain(levels: Levels, most: float, *, key: Key, silence: float = -80.0) -> Levels:
     """Make a recording louder or quieter by up to `most` dB.
 
-    With the automatic gain of `MelEvents` this changes only what is lost in its `noise`.
+    With the automatic gain of `MelEvents`, this changes only the share that is below its `noise`.
 
     Args:
         levels: dB.
@@ -78,19 +78,19 @@ def change_gain(levels: Levels, most: float, *, key: Key, silence: float = -80.0
 def add_noise(
     levels: Levels, quietest: float, loudest: float, *, key: Key, silence: float = -80.0
 ) -> Levels:
-    """Add background noise: the same mean power in every band, which adds to that of the sound.
+    """Add background noise with the same mean power in every band.
 
-        level = 10*log10(10^(level/10) + n*10^((top - ratio)/10))     n exponential with mean 1
+        level = 10*log10(10^(level/10) + n*10^((top - ratio)/10))
 
-    with the loudest level of the recording, top, and n anew for each step and band: the power of
-    noise in a narrow band fluctuates so.
+    top is the loudest level of the recording. n is exponential with mean 1, the distribution of the
+    power of noise in a narrow band, drawn for each step and band.
 
     Args:
         levels: dB.
         quietest: largest signal-to-noise ratio in dB, from the loudest level to the noise's mean.
         loudest: smallest such ratio; the ratio is uniform between the two.
         key: for the draws.
-        silence: dB of no sound; a recording of nothing else stays silent.
+        silence: dB of no sound; a silent recording stays silent.
     """
     ratio_key, power_key = jax.random.split(key)
     ratio = jax.random.uniform(ratio_key, minval=loudest, maxval=quietest)
@@ -103,7 +103,7 @@ def add_noise(
 def mask_bands(levels: Levels, widest: int, *, key: Key, silence: float = -80.0) -> Levels:
     """Silence a run of up to `widest` neighbouring bands.
 
-    Its width is uniform from 0 to `widest`, and its place from the first to the last that it fits.
+    Its width is uniform from 0 to `widest`, and its start uniform over all places where it fits.
     Source: D. S. Park et al., SpecAugment, arXiv 1904.08779.
 
     Args:
@@ -116,7 +116,7 @@ def mask_bands(levels: Levels, widest: int, *, key: Key, silence: float = -80.0)
 
 
 def mask_time(levels: Levels, longest: int, *, key: Key, silence: float = -80.0) -> Levels:
-    """Silence a run of up to `longest` steps, as `mask_bands` does one of bands.
+    """Silence a run of up to `longest` steps, in the way of `mask_bands`.
 
     Args:
         levels: dB.
@@ -137,9 +137,9 @@ def _run(size: int, widest: int, key: Key) -> Array:
 
 
 class Augment(eqx.Module):
-    """All of this module's changes of one recording, in the order in which sound meets them.
+    """All augmentations of this module in sequence: speaker, room, then masks.
 
-    `Augment()` changes nothing, and a setting of 0 leaves its part out.
+    `Augment()` changes nothing. A setting of 0 leaves its part out.
 
     Attributes:
         stretch: largest change of the speed; 0.1 is 10 %. See `stretch_time`.
@@ -170,10 +170,10 @@ class Augment(eqx.Module):
             )
 
     def __call__(self, levels: Levels, *, key: Key) -> Levels:
-        """Another recording of the same word.
+        """Augment one recording.
 
         Args:
-            levels: dB, as `MelEvents.levels` gives them.
+            levels: dB, those of `MelEvents.levels`.
             key: for all draws.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: 1,797 images of 8 by 8 pixels, no download."""
+"""The 1,797 handwritten digits of scikit-learn, 8 by 8 pixels. No download."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def load_digits(test_fraction: float = 0.2, seed: int = 0) -> Split:
     """The digits, split at random with every class in proportion.
 
     Args:
-        test_fraction: share that is held out, in (0, 1).
+        test_fraction: share of the held-out part, in (0, 1).
         seed: of the split.
 
     Returns:

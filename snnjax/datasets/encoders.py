@@ -1,4 +1,4 @@
-"""From numbers to events."""
+"""Encoders of images as events."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
@@ -7,22 +7,29 @@ from jaxtyping import Array, Float, Num
 def rows_and_columns(
     image: Num[Array, "size size"], steps: int, hold: int = 1, max_events: int = 15
 ) -> Float[Array, "steps channels"]:
-    """Scan a square image along both axes at once: row t and column t come at the same time.
+    """Scan a square image along both axes at once: row t and column t at the same time.
 
-    Every pixel is seen twice, once among the first `size` channels and once among the rest. After
-    the last row the input is silent, which leaves the network time to answer.
+    The first `size` channels have the rows, the others the columns. The steps after the last row
+    are silent, which gives the network time to answer.
 
     Args:
         image: pixels, rounded to whole numbers of events.
         steps: length of the sequence, at least `hold * size`.
-        hold: steps for which each row and column stays.
-        max_events: most events of a channel in one step; 15 is what a Xylo chip takes.
+        hold: steps per row and column.
+        max_events: most events of a channel in one step. A Xylo chip takes 15.
 
     Returns:
         Event counts of 2 * size channels.
 
     Raises:
         ValueError: if the image is not square or does not fit into `steps`.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax.datasets import rows_and_columns
+    >>> print(rows_and_columns(jnp.array([[1, 2], [3, 4]]), steps=3))
+    [[1. 2. 1. 3.]
+     [3. 4. 2. 4.]
+     [0. 0. 0. 0.]]
     """
     size = image.shape[0]
     if image.shape != (size, size):
@@ -39,9 +46,9 @@ def rows_and_columns(
 def evenly(
     image: Float[Array, "*shape"], steps: int, max_events: float = 1.0
 ) -> Float[Array, "steps *shape"]:
-    """Events at regular intervals, as many as a pixel is bright.
+    """Events at regular intervals, at a rate proportional to the brightness of a pixel.
 
-    By the end of step t, counted from 1, a pixel x has given floor(t*max_events*x + 1/2) events.
+    Up to and including step t, counted from 1, a pixel x gives floor(t*max_events*x + 1/2) events.
 
     Args:
         image: pixels from 0 to 1, of any shape.
@@ -53,6 +60,13 @@ def evenly(
 
     Raises:
         ValueError: if `steps` is below 1.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax.datasets import evenly
+    >>> print(evenly(jnp.array([0.5, 1.0]), steps=3))
+    [[1. 1.]
+     [0. 1.]
+     [1. 1.]]
     """
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1; got {steps}")

@@ -20,7 +20,7 @@ class Recordings(NamedTuple):
         audio: samples from -1 to 1.
         samples: length of each recording before padding.
         labels: spoken digit.
-        speakers: name of the speaker.
+        speakers: name of each speaker.
         rate: samples per second.
     """
 

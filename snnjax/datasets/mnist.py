@@ -1,4 +1,4 @@
-"""MNIST from the IDX files in which it is distributed."""
+"""MNIST, from its IDX files."""
 
 import gzip
 import math
@@ -12,7 +12,7 @@ _UINT8 = 8
 
 
 class Mnist(NamedTuple):
-    """Images of 28 by 28 pixels from 0 to 255, and the digits that they show."""
+    """Images of 28 by 28 pixels from 0 to 255, and their digits."""
 
     images: UInt8[np.ndarray, "n 28 28"]
     labels: UInt8[np.ndarray, " n"]
@@ -22,12 +22,12 @@ def load_mnist(folder: str | Path, part: Literal["train", "t10k"] = "train") -> 
     """Images and labels from a folder with the original files, packed (.gz) or not.
 
     Args:
-        folder: where `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and so on are.
+        folder: the folder of `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and so on.
         part: "train", 60,000 images, or "t10k", 10,000 others.
 
     Raises:
-        FileNotFoundError: if a file is not there.
-        ValueError: if a file is not what it should be.
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is damaged, or images and labels do not match.
 
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", CC BY-SA 3.0.
     """

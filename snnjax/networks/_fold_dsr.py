@@ -1,4 +1,4 @@
-"""Networks of DSR neurons made into networks of ordinary ones with the same spikes."""
+"""Conversion of networks of DSR neurons to networks of IAF and Leaky neurons."""
 
 import copy
 from typing import Any
@@ -17,32 +17,42 @@ _PER_CHANNEL = (
 
 
 def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
-    """The network whose neurons fire spikes of 1 when the DSR neurons of `model` fire theirs.
+    """Convert a network of DSR neurons to neurons with spikes of 1 at the same steps.
 
-    `DSRIF` becomes `IAF`, and `DSRLIF` becomes `Leaky` without reset delay, of the same thresholds.
-    The height of a spike moves into the weights of the next `eqx.nn.Linear` or `eqx.nn.Conv`. The
-    neurons fire at a fraction of the threshold: their potentials are shifted up, so that they fire
-    at the threshold itself, and start from that shift; of a `DSRLIF`, the weights and biases before
-    it also take its factor 1 - decay and what holds the shift up against the leak. Thresholds that
-    differ between channels move into the weights and biases before them too, and become 1, as a
-    core of a chip has one for all; they stay where no product is directly before.
+    - `DSRIF` becomes `IAF`; `DSRLIF` becomes `Leaky` without reset delay. Thresholds stay.
+    - The height of a spike moves into the weights of the next `eqx.nn.Linear` or `eqx.nn.Conv`.
+    - DSR neurons fire at a fraction of the threshold. The new neurons fire at the threshold, and
+      start from potentials shifted up by the difference.
+    - The weights and biases before a `DSRLIF` take its factor 1 - decay, and the biases add the
+      current that holds the shift against the leak.
+    - Thresholds that differ between channels become 1, since a core of a chip has one threshold.
+      They move into the weights and biases directly before the neurons. Without such weights they
+      stay.
 
-    The network of a `DSRIF` is one that `snnjax.hardware.dynapcnn.map_network` takes, with the
-    state, if its other layers are.
+    `snnjax.hardware.dynapcnn.map_network` takes the network and state of `DSRIF` neurons, if it
+    takes the other layers.
 
     Args:
-        model: a network of products, DSR neurons, pooling, flattening and dropout, nested if
-            wanted.
+        model: a network of products, DSR neurons, pooling, flattening and dropout; it may nest.
 
     Returns:
-        The network, and the state that it must start from: `folded(x, state)`. The spikes are those
-        of `model`, but for rounding; those of DSR neurons that end the network are of height 1.
+        The network and its initial state: `folded(x, state)`. The spikes equal those of `model` up
+        to rounding errors. Spikes of the last layer have height 1.
 
     Raises:
         TypeError: if `model` is no Sequential.
-        ValueError: if a layer is something else, outputs are transformed, a `DSRLIF` does not
-            directly follow a product, or there is none between two layers of DSR neurons; the
+        ValueError: if a layer has another type, outputs are transformed, a `DSRLIF` does not
+            directly follow a product, or two layers of DSR neurons have none between them; the
             message names the layer.
+
+    >>> import jax, equinox as eqx
+    >>> from snnjax import DSRIF, Sequential, fold_dsr
+    >>> keys = jax.random.split(jax.random.key(0))
+    >>> model = Sequential(eqx.nn.Linear(3, 4, key=keys[0]), DSRIF(4))
+    >>> folded, state = fold_dsr(model)
+    >>> spikes, _ = folded(jax.random.uniform(keys[1], (5, 3)), state)
+    >>> type(folded.layers[1]).__name__, spikes.shape
+    ('IAF', (5, 4))
     """
     if not isinstance(model, Sequential):
         given, package = type(model).__name__, type(model).__module__.partition(".")[0]
@@ -54,9 +64,15 @@ def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
 def _fold(
     model: Sequential, path: str, height: FloatArray | None
 ) -> tuple[Sequential, PyTree, FloatArray | None]:
-    """The network and its state; `height` is that of the spikes that arrive, then that of its own.
+    """Fold a network.
 
-    It is one number or one per channel; None where it is 1.
+    Args:
+        model: the network.
+        path: prefix of its paths in errors.
+        height: height of its input spikes, one number or one per channel; None for 1.
+
+    Returns:
+        The folded network, its initial state, and the height of the output spikes of `model`.
     """
     if model.on_output is not None:
         where = f"`{path.removesuffix('.')}`" if path else "`model`"
@@ -107,18 +123,18 @@ def _neurons(layer: DSR, folded: dsr_fold.Folded) -> tuple[IAF | Leaky, PyTree]:
 
 
 def _with_height(layer: Any, height: FloatArray | None) -> Any:
-    """A product that takes unit spikes for those of a height."""
+    """A product for spikes of 1 in place of spikes of `height`."""
     if height is None:
         return layer
     if height.ndim == 1 and isinstance(layer, eqx.nn.Linear):
-        # What was flattened has its channels first, each with all of its pixels.
+        # Flattened maps have all pixels of a channel in a row.
         height = jnp.repeat(height, layer.weight.shape[1] // len(height))
     weight = dsr_fold.scale_inputs(layer.weight, height, getattr(layer, "groups", 1))
     return eqx.tree_at(lambda product: product.weight, layer, weight)
 
 
 def _with_gain(layer: Any, folded: dsr_fold.Folded) -> Any:
-    """A product with the input gain of the neurons that follow, and with their bias."""
+    """A product that includes the input gain and bias of the neurons after it."""
     gain = jnp.asarray(folded.gain)
     weight = layer.weight * _along(gain, layer.weight.ndim)
     if layer.bias is None and folded.alpha_mem == 1:
@@ -126,7 +142,7 @@ def _with_gain(layer: Any, folded: dsr_fold.Folded) -> Any:
     one_each = (len(weight),) + (1,) * (weight.ndim - 2)
     old = jnp.zeros(one_each) if layer.bias is None else layer.bias
     axes = len(one_each)
-    # Whether there is a bias is a static field, which `eqx.tree_at` does not reach.
+    # `use_bias` is a static field, which `eqx.tree_at` cannot replace.
     with_bias = copy.copy(layer)
     object.__setattr__(with_bias, "use_bias", True)
     return eqx.tree_at(
@@ -138,7 +154,7 @@ def _with_gain(layer: Any, folded: dsr_fold.Folded) -> Any:
 
 
 def _along(x: FloatArray, axes: int) -> FloatArray:
-    """One number as it is; one for each channel along the first of so many axes."""
+    """Reshape values per channel to `axes` axes, channels first; a scalar stays."""
     return x.reshape(-1, *(1,) * (axes - 1)) if x.ndim else x
 
 

@@ -1,4 +1,4 @@
-"""Networks of rectified linear units made into networks of integrate-and-fire neurons."""
+"""Conversion of networks of ReLUs to networks of integrate-and-fire neurons."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,34 +23,39 @@ def from_ann(
     percentile: float = 99.9,
     max_spikes: int | None = None,
 ) -> Sequential:
-    """The spiking network whose rates are the activations of a network of ReLUs.
+    """Convert a network of ReLUs to a spiking network with the activations as its rates.
 
-    Every ReLU becomes `IAF` neurons of threshold 1, which fire once in a step where the activation
-    is as high as `percentile` of those that `data` gives rise to in its layer. For that, with
-    scale_l that activation of layer l and scale_0 = 1:
+    Every ReLU becomes `IAF` neurons with threshold 1. Let scale_l be the `percentile` of the
+    activations above 0 that `data` causes in layer l, and scale_0 = 1. A neuron fires once per step
+    at an activation of scale_l:
 
         weight_l <- weight_l * scale_(l-1)/scale_l        bias_l <- bias_l / scale_l
 
-    so a bias is divided by the accumulated factor; sinabs divides it by that of its own layer. A
-    layer that never is active is left alone: scale_l = scale_(l-1). A last layer without a ReLU
-    gives what the network gave, as the mean over time. Shown the same input at every step, the
-    rates approach the activations, with an error that falls as 1/time; those above the percentile
-    need several spikes per step. Dropout is left out. Sources: Diehl et al., IJCNN 2015; Rueckauer
-    et al., Frontiers in Neuroscience 2017.
+    A bias is divided by the accumulated factor; sinabs divides it by that of its own layer. A layer
+    that is never active keeps scale_l = scale_(l-1). A last layer without a ReLU gives the output
+    of `model` as the mean over time. For a constant input, the rates approach the activations with
+    an error of 1/time. Activations above the percentile need several spikes per step. Dropout is
+    left out. Sources: Diehl et al., IJCNN 2015; Rueckauer et al., Frontiers in Neuroscience 2017.
 
     Args:
-        model: an `eqx.nn.Sequential` or a `snnjax.Sequential`, nested if wanted, of
+        model: an `eqx.nn.Sequential`, `snnjax.Sequential` or `eqx.nn.MLP`, which may be nested, of
             `eqx.nn.Linear`, `eqx.nn.Conv`, `jax.nn.relu` and layers that are linear without a bias,
-            such as average pooling and flattening. `eqx.nn.Lambda` may be around functions. Also an
-            `eqx.nn.MLP`.
-        data: inputs to take the activations of, the sample axis first.
+            such as average pooling and flattening. Functions may be wrapped in `eqx.nn.Lambda`.
+        data: inputs for the activations, samples first.
         percentile: of the activations above 0, in per cent.
         max_spikes: most spikes of a neuron in one step; None for no cap.
 
     Raises:
         ValueError: if `percentile` is out of range, `data` is empty or not finite, or a layer does
-            not take what reaches it or has no counterpart, such as maximum pooling; the message
+            not accept its input or has no spiking counterpart, such as maximum pooling; the message
             names the layer.
+
+    >>> import jax, equinox as eqx
+    >>> from snnjax import from_ann
+    >>> ann = eqx.nn.MLP(3, 2, width_size=4, depth=1, key=jax.random.key(0))
+    >>> network = from_ann(ann, jax.random.normal(jax.random.key(1), (10, 3)))
+    >>> [type(layer).__name__ for layer in network.layers[:3]]
+    ['Linear', 'IAF', 'Linear']
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"`percentile` must be above 0 and at most 100; got {percentile!r}")
@@ -70,7 +75,7 @@ def from_ann(
             scale, weighted = after, None
             continue
         if isinstance(layer, _WEIGHTED):
-            # Two products in a row: between them the numbers are those of the network given.
+            # Two products in a row: the numbers between them are not rescaled.
             _rescale(layers, weighted, scale, 1.0)
             scale, weighted = 1.0 if weighted is not None else scale, len(layers)
         else:
@@ -101,7 +106,7 @@ def _is_relu(layer: Any) -> bool:
 
 
 def _highest(x: FloatArray, percentile: float, before: float) -> float:
-    """The percentile of the activations above 0; the scale before if there are none."""
+    """The percentile of the activations above 0; `before` if there are none."""
     active = np.asarray(x)[np.asarray(x) > 0]
     return float(np.percentile(active, percentile)) if active.size else before
 
@@ -109,7 +114,7 @@ def _highest(x: FloatArray, percentile: float, before: float) -> float:
 def _rescale(
     layers: list[Callable[..., Any]], index: int | None, before: float, after: float
 ) -> None:
-    """Make the product at `index`, if any, go from inputs over `before` to outputs over `after`."""
+    """Rescale the product at `index`, if any: inputs divided by `before`, outputs by `after`."""
     if index is None:
         return
     layer: Any = layers[index]
@@ -123,7 +128,7 @@ def _rescale(
 
 
 def _apply(path: str, layer: Any, x: FloatArray) -> FloatArray:
-    """`layer` over samples; what it raises becomes an error that names it."""
+    """Apply `layer` to samples. Its exceptions become errors that name it."""
     try:
         return jax.vmap(layer)(x)
     except Exception as error:
@@ -133,10 +138,10 @@ def _apply(path: str, layer: Any, x: FloatArray) -> FloatArray:
 
 
 def _check_linear(path: str, layer: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what is not linear: what it makes of rates is not the mean of what it makes of spikes.
+    """Refuse layers that are not linear, which do not commute with the mean over time.
 
-    Found out with random samples rather than from a list of classes, so that it is known of
-    anything; not with the data, on which a maximum may happen to be linear.
+    A test with random samples covers every layer, where a list of classes would not. On the user's
+    data, a maximum may be linear by chance.
     """
     if isinstance(layer, eqx.nn.StatefulLayer):
         raise ValueError(

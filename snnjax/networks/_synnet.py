@@ -1,4 +1,4 @@
-"""SynNet: feed-forward spiking network whose memory is a spread of synaptic time constants."""
+"""SynNet: a feed-forward spiking network with a range of synaptic time constants as its memory."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -19,18 +19,26 @@ from ..nn._validate import choice, count, is_count, positive, require
 from ..surrogate import PeriodicExponential, Surrogate
 
 _NEVER = 2.0**15 - 1
-"""Threshold of a readout that is read as a membrane potential: the largest that a chip holds."""
+"""Threshold of a readout of membrane potentials: the largest of a chip, never reached."""
 
 
 class SynNet(Chain):
     """[Linear -> LIF (-> TimeStepDropout)] for every hidden layer, then Linear -> LIF; no biases.
 
-    The synaptic time constants of a hidden layer with n of them are (tau_syn_base/dt)^j * dt for
-    j = 1..n, dealt out to its neurons in turn. The weights start uniform within
-    +-sqrt(6/n_in) * dt/tau_syn. Trained or not, the readout keeps its time constants and threshold.
+    The n synaptic time constants of a hidden layer are (tau_syn_base/dt)^j * dt for j = 1..n,
+    assigned to its neurons in turn. The initial weights are uniform in +-sqrt(6/n_in) * dt/tau_syn.
+    The readout's time constants and threshold are never trained.
 
     Input `(time, n_channels)`, output `(time, n_classes)`. Sources: Bos and Muir, arXiv 2208.12991
     and arXiv 2406.15112; Rockpool, `SynNet`.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from snnjax import SynNet
+    >>> network = SynNet(n_classes=2, n_channels=3, size_hidden_layers=(4,),
+    ...     time_constants_per_layer=(1,), key=jax.random.key(0))
+    >>> spikes, state = network(jnp.ones((5, 3)))
+    >>> spikes.shape
+    (5, 2)
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class SynNet(Chain):
             tau_syn_base: shortest synaptic time constant of the hidden layers in seconds; above dt.
             tau_mem: time constant of all membranes in seconds.
             tau_syn_out: synaptic time constant of the readout in seconds.
-            quantize_time_constants: start from time constants that whole bit shifts make.
+            quantize_time_constants: round the initial time constants to those of whole bit shifts.
             train_time_constants: train the time constants of the hidden layers.
             threshold: threshold of the hidden neurons.
             threshold_out: thresholds of the readout, one number or (n_classes,); that of the hidden
@@ -77,8 +85,8 @@ class SynNet(Chain):
             max_spikes_out: most spikes of a readout neuron in one step.
             p_dropout: probability that a hidden neuron is silenced at a time step in training.
             dt: length of a step in seconds.
-            output: what the network gives: the readout's spikes, or its membrane potentials, which
-                then never reach its threshold of 2^15-1.
+            output: the readout's spikes, or its membrane potentials, with a threshold of 2^15-1
+                that they never reach.
             leak: which parameters carry the time constants; see `snnjax.nn.LIF`.
             surrogate: spike function; `PeriodicExponential()` if None.
             key: for the weights.
@@ -182,7 +190,7 @@ def _whole_dashes(tau: ArrayLike, dt: float) -> FloatArray:
 
 
 def _linear(n_in: int, n_out: int, scale: FloatArray, key: Key) -> eqx.nn.Linear:
-    """A product without bias, its weights within +-sqrt(6/n_in), scaled for each output."""
+    """A product without bias, with weights uniform in +-sqrt(6/n_in)*scale of each output."""
     bound = (6 / n_in) ** 0.5
     weight = jax.random.uniform(key, (n_out, n_in), minval=-bound, maxval=bound)
     layer = eqx.nn.Linear(n_in, n_out, use_bias=False, key=key)

@@ -1,4 +1,4 @@
-"""Quantisers: pure functions on arrays, and small modules that hold their settings."""
+"""Quantisers: pure functions on arrays, and transforms, which are modules with their settings."""
 
 from ..passthrough import (
     ceil_passthrough as ceil_passthrough,

@@ -1,4 +1,4 @@
-"""What the quantisers share: number types, axes, checks, and a gradient that passes straight."""
+"""Helpers of all quantisers: number types, axes, dtypes, checks."""
 
 from collections.abc import Iterable
 from numbers import Integral, Number
@@ -12,10 +12,10 @@ from .._typing import FloatArray, Key
 from ..passthrough import straight_through as straight_through
 
 Count: TypeAlias = int | Array
-"""A whole number: an `int`, or an integer array to sweep over with `vmap`."""
+"""An integer: an `int`, or an integer array to sweep over with `vmap`."""
 
 Real: TypeAlias = float | Array
-"""A number: a Python one keeps the dtype and the weak type of what it meets."""
+"""A number: a Python number, which takes the dtype of the other operand, or an array."""
 
 
 def clip_cut(x: FloatArray, low: Real, high: Real) -> FloatArray:
@@ -24,10 +24,10 @@ def clip_cut(x: FloatArray, low: Real, high: Real) -> FloatArray:
 
 
 def floats(name: str, x: FloatArray) -> FloatArray:
-    """`x` as an array of floating-point numbers.
+    """`x` as a floating-point array.
 
     Raises:
-        TypeError: if it holds anything else; `name` is who needs it.
+        TypeError: if `x` has another dtype; the message says that `name` needs it.
     """
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -36,23 +36,23 @@ def floats(name: str, x: FloatArray) -> FloatArray:
 
 
 def wide(x: FloatArray) -> FloatArray:
-    """`x` in at least 32 bits: scales and levels do not fit the range and the digits of 16."""
+    """`x` in at least 32 bits, since 16 bits lack the range and precision of scales and levels."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def like(value: FloatArray, x: FloatArray) -> FloatArray:
     """`value` in the dtype of `x`, and as weakly typed."""
     if x.weak_type and not value.weak_type:
-        # The one public way to a weak type: an update keeps the type of what it updates.
+        # jax has no public cast to a weak type, but an indexed update keeps the type of `x`.
         return x.at[...].set(value)
     return value if value.dtype == x.dtype else value.astype(x.dtype)
 
 
 def cast(value: Any, x: FloatArray) -> Any:
-    """A setting as something that may be combined with `x` under strict promotion of dtypes.
+    """Cast a setting so that strict dtype promotion accepts it next to `x`.
 
     Raises:
-        ValueError: if it is an array that does not broadcast against `x`.
+        ValueError: if the setting is an array that does not broadcast against `x`.
     """
     if isinstance(value, np.generic):
         return value.item()
@@ -70,10 +70,10 @@ def cast(value: Any, x: FloatArray) -> Any:
 
 
 def other_axes(x: FloatArray, axis: int | None) -> tuple[int, ...] | None:
-    """The axes to reduce over so that each index along `axis` is left; None for all of them.
+    """All axes of `x` except `axis`, to reduce over; None, which means all, if `axis` is None.
 
     Raises:
-        TypeError: if it is no whole number.
+        TypeError: if `axis` is neither a whole number nor None.
         ValueError: if `x` has no such axis.
     """
     if axis is None:
@@ -86,7 +86,7 @@ def other_axes(x: FloatArray, axis: int | None) -> tuple[int, ...] | None:
 
 
 def share(x: FloatArray, axis: int | None) -> int:
-    """How many elements of `x` have one scale together."""
+    """Number of elements of `x` that share one scale."""
     others = range(x.ndim) if axis is None else other_axes(x, axis)
     size = 1
     for i in others or ():
@@ -100,20 +100,20 @@ def peak(x: FloatArray, axis: int | None) -> FloatArray:
 
 
 def smallest(x: FloatArray) -> float:
-    """The smallest number that the dtype of `x` can divide by without losing digits."""
+    """The smallest normal number of the dtype of `x`; smaller divisors lose precision."""
     return float(jnp.finfo(x.dtype).tiny)
 
 
 def usable(scale: FloatArray) -> FloatArray:
-    """`scale`, or 1 where it is 0 or too small to divide by; NaN stays NaN, so that it shows."""
+    """Replace scales by 1 where they are too small to divide by. NaN stays NaN."""
     return jnp.where(scale < smallest(scale), 1, scale)
 
 
 def needed_key(name: str, key: Key | None) -> Key:
-    """`key`.
+    """`key`, which must not be None.
 
     Raises:
-        ValueError: if there is none; `name` is who needs it.
+        ValueError: if `key` is None; the message says that `name` needs it.
     """
     if key is None:
         raise ValueError(f"`key` is needed by {name}, which is random; got None")
@@ -121,7 +121,7 @@ def needed_key(name: str, key: Key | None) -> Key:
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
-    """Raise unless `value` is an array, whose numbers are not looked at, or a fitting `int`."""
+    """Raise unless `value` is an `int` in [low, high] or an integer array of any values."""
     if isinstance(value, Array | np.ndarray):
         if not jnp.issubdtype(value.dtype, jnp.integer):
             raise TypeError(f"`{name}` must hold whole numbers; got an array of {value.dtype}")
@@ -134,9 +134,11 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
 
 
 def between(name: str, value: Any, low: float, high: float, expected: str) -> None:
-    """Raise ValueError if `value` is a Python number outside [low, high], TypeError if it is none.
+    """Check a Python number against [low, high]. The values of arrays are not checked.
 
-    Arrays may hold anything: their numbers are not looked at.
+    Raises:
+        ValueError: if the number is out of range.
+        TypeError: if `value` is neither a number nor an array.
     """
     if not isinstance(value, Number | Array | np.ndarray):
         raise TypeError(f"`{name}` must be {expected}; got {value!r}")

@@ -1,4 +1,4 @@
-"""Decays that a bit shift can make."""
+"""Decay factors of bit shifts."""
 
 from typing import ClassVar, Literal, TypeAlias, get_args
 
@@ -21,18 +21,17 @@ def bitshift_decay(
     min_dash: int | None = None,
     mode: Mode = "nearest",
 ) -> FloatArray:
-    """The decay factor 1-2^-d, d whole, that is near to `alpha`; the gradient passes through.
+    """Round decay factors to 1 - 2^-d with whole d; the gradient is 1.
 
     Args:
-        alpha: decay factors per step, of any shape. Those outside (0, 1) go to the nearest end.
-        max_dash: the largest shift that the chip holds. By default 15; with "tau" there is no limit
-            but that of the dtype.
-        min_dash: the smallest shift to use. By default 1, since a shift by 0 clears the state at
-            every step; with "tau" 0.
-        mode: "nearest": the d whose 1-2^-d is the nearest to `alpha`. "tau": d =
-            round(log2(-1/ln(alpha))), the shift nearest to log2(tau/dt), which is
-            a smaller one than the nearest: it makes decays faster, and clears the state at every
-            step for any tau below sqrt(2)*dt.
+        alpha: decay factors per step, of any shape. Those outside (0, 1) map to the nearest end.
+        max_dash: the largest shift of the chip. By default 15; with "tau" only the dtype limits it.
+        min_dash: the smallest shift. By default 1, since a shift by 0 clears the state at every
+            step; with "tau" 0.
+        mode: "nearest": the d whose 1 - 2^-d is nearest to `alpha`. "tau": d =
+            round(log2(-1/ln(alpha))), the shift nearest to log2(tau/dt). It is smaller than the
+            nearest shift, so states decay faster. For tau < sqrt(2)*dt it clears the state at every
+            step.
 
     Returns:
         Decay factors, in the shape and dtype of `alpha`; NaN stays NaN.
@@ -41,8 +40,13 @@ def bitshift_decay(
         TypeError: if `alpha` is not of floating-point numbers.
         ValueError: if `mode` is none of these, or `min_dash` is negative or above `max_dash`.
 
-    Source: Rockpool, `t_decay`, for "tau"; there `alpha` outside (0, 1) gives NaN or, by the wrap
-        of an integer, anything at all.
+    Source: Rockpool, `t_decay`, for "tau"; there `alpha` outside (0, 1) gives NaN, or any value
+        because an integer wraps.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.bitshift_decay(jnp.array([0.7, 0.9])))
+    [0.75  0.875]
     """
     low, high = _span(max_dash, min_dash, mode)
     alpha = floats("bitshift_decay", alpha)
@@ -70,14 +74,13 @@ def _span(max_dash: int | None, min_dash: int | None, mode: Mode) -> tuple[int, 
 
 
 class Bitshift(Transform):
-    """Rounds decay factors to 1-2^-d, as a chip that decays by bit shifts has them.
+    """Rounds decay factors to 1 - 2^-d, those of a chip that decays by bit shifts.
 
     See `bitshift_decay`.
 
     Attributes:
-        max_dash: the largest shift that the chip holds; None for 15, as on Xylo, or with "tau" for
-            no limit.
-        min_dash: the smallest shift to use; None for 1, or with "tau" for 0.
+        max_dash: the largest shift of the chip; None for 15, as on Xylo, or no limit with "tau".
+        min_dash: the smallest shift; None for 1, or 0 with "tau".
         mode: "nearest", or Rockpool's "tau".
     """
 

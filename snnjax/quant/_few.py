@@ -11,8 +11,13 @@ from ._transform import Transform
 class Binary(Transform):
     """Two values, one magnitude: y = s if x >= 0 else -s, with s = mean|x|.
 
-    The gradient passes straight through, and none goes into the scale s. Zeros stay zeros only
-    where all numbers are.
+    The gradient passes straight through; the scale s has none. Zeros stay zero only if all numbers
+    are zero.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.Binary()(jnp.array([-3.0, 1.0, 2.0])))
+    [-2.  2.  2.]
 
     Attributes:
         axis: one scale for each index along this axis; None for one of the whole array.
@@ -48,12 +53,17 @@ class Binary(Transform):
 class Ternary(Transform):
     """Three values: y = s*sign(x) where |x| > cut*mean|x|, else 0, with s the mean |x| of those.
 
-    The gradient passes straight through, and none goes into the scale s.
+    The gradient passes straight through; the scale s has none.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.Ternary()(jnp.array([-3.0, 0.5, 2.5])))
+    [-2.75  0.    2.75]
 
     Attributes:
         axis: one scale for each index along this axis; None for one of the whole array.
-        cut: which numbers go to zero, in units of mean|x|, from 0 to below 1; an array to sweep
-            over. 0.7 is the source's.
+        cut: largest magnitude that becomes zero, in units of mean|x|, from 0 to below 1; an array
+            to sweep over. The source has 0.7.
 
     Source: ternary weight networks, arXiv 1605.04711.
     """
@@ -90,5 +100,5 @@ class Ternary(Transform):
         )
 
     def _kept(self, x: FloatArray) -> FloatArray:
-        # What is not a number is kept, so that it shows.
+        # NaN is kept, so that it stays visible.
         return ~(jnp.abs(x) <= cast(self.cut, x) * Binary(self.axis).scale_of(x))

@@ -1,4 +1,4 @@
-"""Where the levels of the rounding functions lie, and which of them each number goes to."""
+"""The two grids of levels of the rounding functions, and the rounding onto them."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias
@@ -11,7 +11,7 @@ from ._arrays import Real, clip_cut, smallest, straight_through
 Rounding: TypeAlias = Callable[[FloatArray], FloatArray]
 Ends: TypeAlias = tuple[Real, Real]
 Limit: TypeAlias = Literal["value", "gradient"] | None
-"""Whether to keep to the range: not at all, in the value alone, or in value and gradient."""
+"""Clipping to the range: none, of the value only, or of value and gradient."""
 
 
 def endpoints_grid(
@@ -24,8 +24,8 @@ def endpoints_grid(
         steps: the number of levels less one.
         source: the range of `x`.
         target: the range to map it to; None for the same.
-        rounding: what makes whole numbers of the multiples of a step.
-        limit: whether to keep to the range.
+        rounding: rounds multiples of a step to whole numbers.
+        limit: the clipping to the range.
     """
     (a, b), (c, d) = source, target or source
     width, gap = (b - a) / steps, (d - c) / steps
@@ -36,7 +36,7 @@ def endpoints_grid(
     level = rounding(multiple)
     if limit is not None:
         level = straight_through(level, jnp.clip(level, 0, steps))
-    # Counted from the nearer end, so that both ends come out to the last bit.
+    # Counted from the nearer end, so that both ends are exact.
     y = jnp.where(2 * level < steps, level * gap + c, d - (steps - level) * gap)
     middle = jnp.broadcast_to(jnp.clip((a + b) / 2, c, d), x.shape)
     return jnp.where(wide_enough, y, straight_through(x, middle))
@@ -45,11 +45,11 @@ def endpoints_grid(
 def zero_grid(
     x: FloatArray, steps: Real, source: Ends, target: Ends | None, rounding: Rounding, limit: Limit
 ) -> FloatArray:
-    """Levels at whole multiples of a step, zero among them; arguments as in `endpoints_grid`."""
+    """Levels at whole multiples of a step, including zero; arguments as in `endpoints_grid`."""
     a, b = jnp.minimum(source[0], 0), jnp.maximum(source[1], 0)
     step = _step(-a, b, steps, smallest(x))
     fits = (step >= smallest(x)) & jnp.isfinite(step)
-    # A range that is not a number makes everything none, as it does between endpoints.
+    # A range of NaN gives NaN everywhere, as in `endpoints_grid`.
     step = jnp.where(jnp.isnan(b - a), jnp.nan, jnp.where(fits, step, 1))
     fits = fits | jnp.isnan(step)
     lowest, highest = -_whole_steps(-a, step), _whole_steps(b, step)
@@ -70,7 +70,7 @@ def zero_grid(
 
 
 def _step(below: FloatArray, above: FloatArray, steps: Real, tiny: float) -> FloatArray:
-    """The smallest step with which `steps` steps, some down from zero and the rest up, reach."""
+    """The smallest step for which `steps` steps, split around zero, cover [-below, above]."""
     span = below + above
     share = jnp.floor(steps * (below / jnp.where(span >= tiny, span, 1)))
 
@@ -87,5 +87,5 @@ def _ratio(length: Real, count: FloatArray, empty: float = jnp.inf) -> FloatArra
 
 
 def _whole_steps(length: FloatArray, step: FloatArray) -> FloatArray:
-    """How many whole steps fit, where one that fits but for its last bits counts."""
+    """Number of whole steps in `length`, with a tolerance of 8 units in the last place."""
     return jnp.floor(length / step * (1 + 8 * float(jnp.finfo(step.dtype).eps)))

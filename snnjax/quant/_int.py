@@ -1,4 +1,4 @@
-"""Signed integers of a number of bits, simulated in floating point."""
+"""Integers of a given number of bits, simulated in floating point."""
 
 from typing import Any, Self, get_args
 
@@ -38,27 +38,33 @@ class Int(Transform):
 
         y = clip(round(x/scale), low, high)*scale
 
-    As it stands, `Int(bits)`, the integers are the symmetric ones from -(2^(bits-1) - 1) to
-    2^(bits-1) - 1, and the scale is max|x| divided by the highest, so that nothing is clipped. The
-    gradient passes straight through, but not for numbers more than half a step beyond the last
-    integer. None goes into the scale, unless it is learned.
+    `Int(bits)` uses the symmetric integers from -(2^(bits-1) - 1) to 2^(bits-1) - 1. Its scale is
+    max|x| divided by the highest integer, so nothing is clipped. The gradient passes straight
+    through, and is 0 for numbers more than half a step beyond the last integer. The scale has no
+    gradient unless it is learned.
 
-    The learned scale is an array, a leaf of the transform, to be trained with the model. With v =
-    x/scale and n numbers sharing the scale, its gradient is sum(g*dv)/sqrt(n*high), where dv =
-    round(v) - v inside (low, high) and low or high outside, and that of `x` is cut where v is not
-    inside. Its start is 2*mean|x|/sqrt(high). Get one with `Int.learned(x, bits)`.
+    A learned scale is an array leaf of the transform, trained with the model. Let v = x/scale, and
+    let n numbers share the scale. The gradient of the scale is sum(g*dv)/sqrt(n*high), with dv =
+    round(v) - v for v in (low, high), and dv = low or high outside. The gradient of `x` is 0
+    outside. The initial scale is 2*mean|x|/sqrt(high). `Int.learned(x, bits)` makes one.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> int4 = quant.Int(4)
+    >>> print(int4.integers(jnp.array([-0.7, 0.04, 0.32])))
+    [-7  0  3]
 
     Attributes:
         bits: bits of the integer, sign included, from 2 to 31; an integer array to sweep over.
         axis: one scale for each index along this axis; None for one of the whole array.
             Along axis 0 of the weights of an `eqx.nn.Linear` each target neuron has its own.
-        symmetric: whether zero is the integer 0. If not, the integers are those from 0 to
-            2^bits - 1, one of which, `zero_point_of`, stands for zero, so that a range that is not
-            symmetric wastes none. A learned scale then has 0 for zero, and negative numbers are
-            clipped, as suits activations.
-        scale: "absmax", from the largest magnitude; "percentile", from a percentile, with what
-            lies beyond clipped; "power_of_two", that of "absmax" rounded up to a power of two,
-            which a chip applies by a shift; "learned".
+        symmetric: whether the integer 0 represents zero. If not, the integers are those from 0 to
+            2^bits - 1, and `zero_point_of` gives the one that represents zero, so an asymmetric
+            range uses all of them. With a learned scale the zero point is 0 and negative numbers
+            are clipped, as suits activations.
+        scale: "absmax", from the largest magnitude; "percentile", from a percentile, with numbers
+            beyond it clipped; "power_of_two", that of "absmax" rounded up to a power of two,
+            which a chip applies as a shift; "learned".
         narrow: whether a symmetric integer leaves out -2^(bits-1), which has no positive partner.
         percentile: of the magnitudes; if not `symmetric`, of the numbers, at both ends.
         value: the learned scale; `init` sets it.
@@ -91,7 +97,7 @@ class Int(Transform):
         symmetric: bool = True,
         narrow: bool = True,
     ) -> Self:
-        """An `Int` whose scale is learned, from where it should start for `x`.
+        """An `Int` with a learned scale, initialised for `x`.
 
         Args:
             x: the parameter, or a typical activation.
@@ -103,7 +109,7 @@ class Int(Transform):
         return cls(bits, axis, symmetric, "learned", narrow).init(x)
 
     def init(self, x: FloatArray) -> Self:
-        """With the learned scale set to where it should start for `x`, or as it is."""
+        """This transform with its learned scale initialised for `x`; unchanged without one."""
         if self.scale != "learned":
             return self
         start = lsq_scale(floats("Int", x), self.levels[1], self.axis)
@@ -119,7 +125,7 @@ class Int(Transform):
         return (-highest if self.narrow else -highest - 1), highest
 
     def scale_of(self, x: FloatArray) -> FloatArray:
-        """What one unit of the integers of `x` stands for: the very scale that is used.
+        """The scale that `__call__` uses for `x`.
 
         Args:
             x: array of any shape.
@@ -137,7 +143,7 @@ class Int(Transform):
             value = value if value.ndim else value.reshape((1,) * x.ndim)
             return jnp.maximum(jnp.abs(value), smallest(x))
         if self.symmetric and self.narrow and self.scale != "percentile":
-            scale = int_scale(x, self.bits, self.axis)  # The same as below, from one number.
+            scale = int_scale(x, self.bits, self.axis)  # equals the scale below, at one reduction
         else:
             below, above = self._limits(x)
             lowest, highest = (cast(level, x) for level in self.levels)

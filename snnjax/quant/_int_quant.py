@@ -1,4 +1,4 @@
-"""Numbers mapped to integers, whose scale is then forgotten."""
+"""Mapping of numbers to integers without keeping the scale."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,22 +19,22 @@ def int_quant(
     *,
     axis: int | None = None,
 ) -> FloatArray:
-    """Map numbers to the integers of a number of bits.
+    """Map numbers to integers of `bits` bits.
 
         y = round(v*q/max|v|)       q = 2^(bits-1) - 1
         v = x, or x - (min x + max x)/2 without `maintain_zero`
 
-    With `map_to_max` the same 2q + 1 integers are spread over those of `max_bits`:
-    y*(2^(max_bits-1) - 1)/q, rounded. The gradient of the rounding is that of the identity; the
-    largest magnitude has one too.
+    With `map_to_max` the 2q + 1 integers are spread over the range of `max_bits`:
+    y*(2^(max_bits-1) - 1)/q, rounded. The gradient passes straight through the rounding, and
+    includes the derivative of max|v|.
 
     Args:
         x: array of any shape.
         bits: bits of the integer, sign included, at least 2; an integer array to sweep over.
-        maintain_zero: whether zero goes to zero; if not, the middle of the numbers does.
+        maintain_zero: whether zero maps to zero; if not, the middle of the range does.
         map_to_max: whether the largest integer is that of `max_bits`.
         max_bits: with `map_to_max`, at least `bits`.
-        axis: a largest magnitude for each index along this axis; None for one of the whole array.
+        axis: max|v| for each index along this axis; None for that of the whole array.
 
     Returns:
         Whole numbers from -q to q, in the shape and dtype of `x`; zeros for zeros.
@@ -43,9 +43,14 @@ def int_quant(
         TypeError: if `x` is not of floating-point numbers.
         ValueError: if `bits` or `max_bits` does not fit, or there is no such `axis`.
 
-    Source: Rockpool, `int_quant`, but for two of its defects: there `map_to_max` rounds to as many
-        levels as `max_bits` has, whatever `bits` is; and without `maintain_zero` half the width of
-        the range is subtracted, which centres only ranges that begin at zero.
+    Source: Rockpool, `int_quant`, without two of its defects. Its `map_to_max` rounds to the levels
+        of `max_bits` for any `bits`. Without `maintain_zero` it subtracts half the width of the
+        range, which centres only ranges that begin at zero.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.int_quant(jnp.array([-1.0, 0.2, 0.5]), bits=4))
+    [-7.  1.  4.]
     """
     _check(bits, max_bits, map_to_max)
     x = floats("int_quant", x)
@@ -69,14 +74,14 @@ def _check(bits: Count, max_bits: Count, map_to_max: bool) -> None:
 
 
 class IntQuant(Transform):
-    """Maps numbers to integers; see `int_quant`. `Int` keeps the numbers' own scale instead.
+    """Maps numbers to integers; see `int_quant`. `Int` keeps the scale of the numbers instead.
 
     Attributes:
         bits: bits of the integer, sign included; an integer array to sweep over.
-        maintain_zero: whether zero goes to zero; if not, the middle of the numbers does.
+        maintain_zero: whether zero maps to zero; if not, the middle of the range does.
         map_to_max: whether the largest integer is that of `max_bits`.
         max_bits: with `map_to_max`, at least `bits`.
-        axis: a largest magnitude for each index along this axis; None for one of the whole array.
+        axis: max|v| for each index along this axis; None for that of the whole array.
     """
 
     bits: Count = 8

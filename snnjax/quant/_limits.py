@@ -1,4 +1,4 @@
-"""Plain rounding and limiting, as transforms."""
+"""Rounding to a step and clipping, as transforms."""
 
 from numbers import Number
 
@@ -15,7 +15,12 @@ class Round(Transform):
     """Rounds to whole multiples of a step, y = round(x/step)*step; the gradient is 1.
 
     Attributes:
-        step: above 0; an array to sweep over. 1 makes whole numbers.
+        step: above 0; an array to sweep over. 1 gives whole numbers.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.Round(0.5)(jnp.array([0.2, 0.9])))
+    [0. 1.]
     """
 
     step: Real = 1.0
@@ -34,12 +39,12 @@ class Round(Transform):
 
 
 class Clip(Transform):
-    """Limits to [low, high].
+    """Clips to [low, high].
 
     Attributes:
         low: the lower end; None for none.
         high: the upper end; None for none.
-        passthrough: whether the gradient is 1 outside too, and not 0.
+        passthrough: whether the gradient outside is 1 instead of 0.
     """
 
     low: Real | None = None

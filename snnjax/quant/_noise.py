@@ -1,4 +1,4 @@
-"""Random changes of parameters: some dropped, all off by a little."""
+"""Random changes of arrays: dropout and mismatch."""
 
 import equinox as eqx
 import jax
@@ -28,7 +28,7 @@ def dropout(
         rate: the probability, from 0 to below 1; an array to sweep over.
         key: for the draws.
         rescale: whether to divide what is left by 1 - rate, so that the mean is that of `x`.
-        shared: an axis along which all numbers are set to zero or none; None for no such axis.
+        shared: an axis along which all numbers are dropped together; None for none.
 
     Returns:
         An array of the shape and dtype of `x`. Dropped numbers have no gradient.
@@ -38,6 +38,12 @@ def dropout(
         ValueError: if `rate` is no such probability, `x` has no axis `shared`, or `key` is missing.
 
     Source: Rockpool, `dropout`, which does not rescale.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> dropped = quant.dropout(jnp.ones(1000), 0.3, key=jax.random.key(0))
+    >>> print(f"{dropped.mean():.1f}")
+    0.7
     """
     between("rate", rate, 0, 1 - 1e-9, _RATE)
     x = floats("dropout", x)
@@ -55,15 +61,14 @@ def dropout(
 class Dropout(Transform):
     """Sets each number to zero at random; see `dropout`.
 
-    For weights it is a dropout of synapses: `transforms.apply` draws once, so all sequences of a
-    batch have the same synapses and every step of training others. For the outputs of a layer,
-    whose first axis is time, it silences spikes one by one, and neurons for a whole sequence with
-    `shared=0`: those of each sequence are others.
+    On weights it drops synapses: `transforms.apply` draws once per training step, so all sequences
+    of a batch lose the same synapses. On the outputs of a layer, time first, it drops single
+    spikes. With `shared=0` it silences neurons for a whole sequence, others in each sequence.
 
     Attributes:
         rate: the probability, from 0 to below 1; an array to sweep over.
         rescale: whether to divide what is left by 1 - rate.
-        shared: an axis along which all numbers are set to zero or none; None for no such axis.
+        shared: an axis along which all numbers are dropped together; None for none.
     """
 
     rate: Real = 0.5
@@ -81,7 +86,7 @@ class Dropout(Transform):
 
 
 def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:
-    """Multiply each number by one drawn around 1, as analogue circuits differ from one another.
+    """Multiply each number by a random factor around 1, as the mismatch of analogue circuits does.
 
         y = x*(1 + std*n)       n normal
 
@@ -97,8 +102,13 @@ def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:
         TypeError: if `x` is not of floating-point numbers.
         ValueError: if `std` is negative, or `key` is missing.
 
-    Source: Rockpool, `mismatch_generator`, whose 30 % within three standard deviations are the
-        default.
+    Source: Rockpool, `mismatch_generator`, with its default of 30 % at three standard deviations.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> off = quant.mismatch(jnp.ones(1000), 0.2, key=jax.random.key(0))
+    >>> print(f"{off.std():.1f}")
+    0.2
     """
     between("std", std, 0, float("inf"), "at least 0")
     x = floats("mismatch", x)
@@ -108,7 +118,7 @@ def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:
 
 
 class Mismatch(Transform):
-    """Multiplies each number by one drawn around 1; see `mismatch`.
+    """Multiplies each number by a random factor around 1; see `mismatch`.
 
     Attributes:
         std: the standard deviation relative to each number; an array to sweep over.

@@ -13,8 +13,8 @@ _SHARE = "a share, from 0 to 1"
 def prune(x: FloatArray, sparsity: Real, *, axis: int | None = None) -> FloatArray:
     """Set the share `sparsity` of the numbers, those of the smallest magnitude, to zero.
 
-    Exactly round(sparsity*n) of n numbers are; of equal magnitudes the first go first. The gradient
-    passes straight through, to the pruned ones too, so that one that grows can come back.
+    Exactly round(sparsity*n) of n numbers become zero; among equal magnitudes, the first ones. The
+    gradient passes straight through, also to pruned numbers, so that they can grow back.
 
     Args:
         x: array of any shape.
@@ -27,6 +27,11 @@ def prune(x: FloatArray, sparsity: Real, *, axis: int | None = None) -> FloatArr
     Raises:
         TypeError: if `x` is not of floating-point numbers.
         ValueError: if `sparsity` is no such share, or there is no such `axis`.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.prune(jnp.array([0.1, -3.0, 0.2, 1.0]), 0.5))
+    [ 0. -3.  0.  1.]
     """
     between("sparsity", sparsity, 0, 1, _SHARE)
     x = floats("prune", x)

@@ -33,8 +33,8 @@ def deterministic_rounding(
 
         y = round((x - a)/qi)*qo + c        qi = (b - a)/(L - 1)        qo = (d - c)/(L - 1)
 
-    with (a, b) the input range and (c, d) the output range. The gradient of the rounding is that of
-    the identity. A range that is taken from the data depends on `x` and has a gradient too.
+    with the input range (a, b) and the output range (c, d). The gradient passes straight through
+    the rounding. A range taken from the data depends on `x`, and the gradient includes that.
 
     Args:
         x: array of any shape.
@@ -43,27 +43,32 @@ def deterministic_rounding(
             (-max|x|, max|x|) if `maintain_zero`, else (min x, max x).
         output_range: (c, d); by default the input range.
         maintain_zero: whether the default input range is symmetric about zero.
-        axis: a default range of its own for each index along this axis; None for one of the whole.
-        grid: where the levels lie. "endpoints": both ends of the range are levels. Zero is one
-            only if L is odd; with an even L and a symmetric range it moves by half a step. "zero":
-            zero is a level, goes to zero, and at least one end of the range is a level. The step
-            is the smallest with which L levels reach over the range, and the levels stay inside it.
+        axis: one default range for each index along this axis; None for one of the whole array.
+        grid: position of the levels. "endpoints": both ends of the range are levels. Zero is a
+            level only if L is odd; with an even L and a symmetric range zero moves by half a step.
+            "zero": zero is a level and maps to zero, and at least one end of the range is a level.
+            The step is the smallest for which L levels cover the range, and all levels are in it.
             A symmetric range with an even L then has L - 1 levels, like a signed integer without
-            its lowest; it needs an L of 3 at least.
-        clip: whether to limit numbers outside of an `input_range` that was given to its ends, with
-            no gradient there. Without it they go to levels beyond the output range.
+            its lowest. L is at least 3.
+        clip: whether numbers outside of a given `input_range` are clipped to its ends, with no
+            gradient. Otherwise they map to levels beyond the output range.
 
     Returns:
-        An array of the shape and dtype of `x`. Where the input range has no width, as that of an
-        array of zeros, its middle, limited to the output range; or with `grid="zero"` zeros.
+        An array of the shape and dtype of `x`. An input range of width 0, such as that of zeros,
+        gives its middle clipped to the output range; with `grid="zero"` it gives zeros.
 
     Raises:
         TypeError: if `x` is not of floating-point numbers.
         ValueError: if `num_levels` is too small, a range is not (low, high), there is no such
             `axis`, or an `output_range` without zero is given with `grid="zero"`.
 
-    Source: Rockpool, `deterministic_rounding`, whose numbers and gradients are those of
-        `grid="endpoints"` without `clip`; there an array of zeros gives NaN.
+    Source: Rockpool, `deterministic_rounding`, equal to `grid="endpoints"` without `clip` in values
+        and gradients, except for an array of zeros, which gives NaN there.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.deterministic_rounding(jnp.array([-1.0, 0.1, 0.6]), num_levels=5))
+    [-1.   0.   0.5]
     """
     settings = _Settings(
         num_levels, input_range, output_range, maintain_zero, axis, grid, clip
@@ -84,25 +89,25 @@ def stochastic_rounding(
     grid: Grid = "endpoints",
     clip: bool = False,
 ) -> FloatArray:
-    """Round to one of the two neighbouring levels at random, so that the mean is the number itself.
+    """Round to one of the two neighbouring levels at random, with the number itself as the mean.
 
         y = (floor(v) + [v - floor(v) > u])*qo + c        v = (x - a)/qi        u uniform in [0, 1)
 
-    with the names of `deterministic_rounding`; so the upper level is taken with the probability of
-    the fractional part. The gradient is that of the identity, and goes into a range taken from
-    the data. With `grid="zero"` and ranges that are not symmetric, the numbers between the last
-    level and the shorter end all go to that level.
+    with the names of `deterministic_rounding`. The probability of the upper level is the fractional
+    part. The gradient passes straight through, and includes that of a range taken from the data.
+    With `grid="zero"` and an asymmetric range, all numbers between the last level and the shorter
+    end map to that level.
 
     Args:
         x: array of any shape.
-        num_levels: as in `deterministic_rounding`, like all arguments but `key`.
+        num_levels: see `deterministic_rounding`, as for all arguments except `key`.
         input_range: (a, b).
         output_range: (c, d).
         maintain_zero: whether the default input range is symmetric about zero.
         key: for the draws.
-        axis: a range of its own for each index along this axis.
+        axis: one range for each index along this axis.
         grid: "endpoints" or "zero".
-        clip: whether to limit numbers outside of a given `input_range`.
+        clip: whether to clip numbers outside of a given `input_range`.
 
     Returns:
         An array of the shape and dtype of `x`.
@@ -137,7 +142,7 @@ class _Settings(NamedTuple):
     clip: bool
 
     def checked(self) -> Self:
-        """These settings, if they make sense as far as they are known."""
+        """These settings, after checks of all that are not arrays."""
         choice("grid", self.grid, get_args(Grid))
         whole("num_levels", self.num_levels, 3 if self.grid == "zero" else 2)
         for name in ("input_range", "output_range"):
@@ -169,7 +174,7 @@ def _rounded(
     source, target = _ends(v, settings.input_range), _ends(v, settings.output_range)
     limit: Limit = "gradient" if settings.clip else None
     if source is None:
-        # The data lie inside, and only a last bit can push them out: there is nothing to cut.
+        # All data are in range up to rounding errors, so the gradient is not clipped.
         source, limit = _data_range(v, settings.maintain_zero, settings.axis), "value"
     place = zero_grid if settings.grid == "zero" else endpoints_grid
     return like(place(v, cast(settings.num_levels, v) - 1, source, target, rounding, limit), x)
@@ -189,7 +194,7 @@ def _data_range(x: FloatArray, maintain_zero: bool, axis: int | None) -> Range:
 
 
 class _Rounding(Transform):
-    """The settings that the two kinds of rounding share."""
+    """Settings of both kinds of rounding."""
 
     num_levels: Count = 256
     input_range: Range | None = None

@@ -1,4 +1,4 @@
-"""What one unit of an integer stands for."""
+"""Scales: the real value of one unit of an integer."""
 
 from typing import Literal, TypeAlias
 
@@ -17,7 +17,7 @@ def highest_integer(bits: Count) -> Count:
 
 
 def int_scale(x: FloatArray, bits: Count, axis: int | None = None) -> FloatArray:
-    """What one unit of the integer stands for: max|x| / (2^(bits-1) - 1).
+    """The scale that maps the largest magnitude to the largest integer: max|x| / (2^(bits-1) - 1).
 
     Args:
         x: array of any shape.
@@ -25,18 +25,23 @@ def int_scale(x: FloatArray, bits: Count, axis: int | None = None) -> FloatArray
         axis: one scale for each index along this axis; None for one of the whole array.
 
     Returns:
-        An array that broadcasts against `x`, of its dtype but of 32 bits at least; 1 where there is
-        nothing but zeros, or where the numbers are so small that the dtype cannot hold their scale.
+        An array that broadcasts against `x`, of its dtype but at least 32 bits; 1 for zeros and for
+        numbers whose scale is below the smallest normal number.
 
     Raises:
         ValueError: if `x` has no such `axis`.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.int_scale(jnp.array([-2.54, 1.0, 0.5]), bits=8))
+    [0.02]
     """
     x = wide(jnp.asarray(x))
     return usable(peak(x, axis) / cast(highest_integer(bits), x))
 
 
 def lsq_scale(x: FloatArray, highest: Count, axis: int | None = None) -> FloatArray:
-    """Where the learned scale starts: 2*mean|x|/sqrt(highest).
+    """Initial value of a learned scale: 2*mean|x|/sqrt(highest).
 
     Args:
         x: array of any shape.
@@ -44,7 +49,7 @@ def lsq_scale(x: FloatArray, highest: Count, axis: int | None = None) -> FloatAr
         axis: one scale for each index along this axis; None for one of the whole array.
 
     Returns:
-        An array that broadcasts against `x`; 1 where there is nothing but zeros.
+        An array that broadcasts against `x`; 1 for zeros.
 
     Source: LSQ, arXiv 1902.08153, section 2.1.
     """
@@ -54,7 +59,7 @@ def lsq_scale(x: FloatArray, highest: Count, axis: int | None = None) -> FloatAr
 
 
 def data_limits(x: FloatArray, axis: int | None) -> Limits:
-    """The lowest and the highest number and zero, for each index along `axis`."""
+    """min(x, 0) and max(x, 0) for each index along `axis`."""
     others = other_axes(x, axis)
     low = jnp.min(x, axis=others, keepdims=True, initial=0)
     return low, jnp.max(x, axis=others, keepdims=True, initial=0)
@@ -63,9 +68,9 @@ def data_limits(x: FloatArray, axis: int | None) -> Limits:
 def percentile_limits(
     x: FloatArray, axis: int | None, percentile: float, symmetric: bool
 ) -> Limits:
-    """Limits that leave out the numbers beyond a percentile of the magnitudes, or at both ends.
+    """Limits at a percentile: of the magnitudes if `symmetric`, else of the numbers at both ends.
 
-    Where these are all zero, as in a tensor of few numbers among many zeros, those of the data.
+    Where both percentiles are 0, as in a sparse tensor, the limits are those of all numbers.
     """
     low, high = data_limits(x, axis)
     if x.size == 0:
@@ -73,7 +78,7 @@ def percentile_limits(
     others = other_axes(x, axis)
 
     def at(percentile: float, x: FloatArray) -> FloatArray:
-        # jnp.percentile makes one axis of none.
+        # For no axes, jnp.percentile returns one axis.
         found = jnp.percentile(x, percentile, axis=others, keepdims=True)
         return found.reshape(low.shape)
 

@@ -30,20 +30,19 @@ def state_levels(
 ) -> Float[Array, "... levels"]:
     """The 2^bits levels of a quantised state, in ascending order.
 
-    They lie between -threshold*(1 + lower_limit) and threshold*(1 + upper_limit), which are levels
-    (the lower one only if any level is left for its side). Uniform ones are equally spaced. The
-    others crowd around a centre, the threshold or zero, which is not a level: of the 2^bits,
-    floor(2^bits * share) lie below it, with the share of the range that is below, and the rest
-    above. The steps on a side of n levels are proportional to m^0, m^1, ..., m^(n-1) from the
-    end towards the centre.
+    The levels reach from -threshold*(1 + lower_limit) to threshold*(1 + upper_limit). Both ends are
+    levels, the lower one only if its side has any. Uniform levels are equally spaced. Other levels
+    crowd around a centre, the threshold or zero, which is not a level. If the share s of the range
+    is below the centre, floor(2^bits * s) of the levels are below it, and the rest above. On a side
+    with n levels, the steps are proportional to m^0, m^1, ..., m^(n-1) from the end to the centre.
 
     Args:
         bits: from 1 to 16.
         uniform: whether the levels are equally spaced.
-        thr_centered: whether the others crowd around the threshold, or else around zero.
+        thr_centered: whether levels that are not uniform crowd around the threshold, not zero.
         threshold: the firing threshold; a number, or an array of any shape.
-        lower_limit: how far below -threshold the levels go, as a share of it; at least -1.
-        upper_limit: how far above the threshold they go, as a share of it; above 0.
+        lower_limit: reach of the levels below -threshold, relative to it; at least -1.
+        upper_limit: reach of the levels above the threshold, relative to it; above 0.
         multiplier: m, above 0. By default 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.925, 0.95 for 1 to 8
             bits, and 0.95 for more.
 
@@ -54,7 +53,11 @@ def state_levels(
         ValueError: if an argument is outside its limits. With an `upper_limit` of 0 there is no
             level above the threshold.
 
-    Source: snnTorch, `state_quant`, where an `upper_limit` of 0 makes a network that is silent.
+    Source: snnTorch, `state_quant`, where an `upper_limit` of 0 silences the network.
+
+    >>> from snnjax import quant
+    >>> print(quant.state_levels(bits=2, lower_limit=-0.25, upper_limit=0.5))
+    [-0.75  0.    0.75  1.5 ]
     """
     _check(bits, threshold, lower_limit, upper_limit, multiplier, traced=False)
     scale = jnp.asarray(threshold, float)[..., None]
@@ -77,19 +80,19 @@ def state_quant(
 ) -> FloatArray:
     """Round a state to the nearest of the levels of `state_levels`; the gradient is 1.
 
-    The lower one is taken halfway between two. Time and memory do not grow with the number of
-    levels: uniform ones have a closed form, and the others are searched in order.
+    Halfway between two levels, the result is the lower one. Memory does not grow with the number
+    of levels: uniform levels have a closed form, others use a binary search.
 
     Args:
         x: a state of any shape.
-        bits: from 1 to 16; an integer array to sweep over. If not `uniform`, an array, or a number
-            that plain `jax.jit` traces, must be within 8; beyond, everything is NaN.
-        uniform: as in `state_levels`, like the rest.
-        thr_centered: whether the levels that are not uniform crowd around the threshold.
+        bits: from 1 to 16; an integer array to sweep over. If not `uniform`, traced bits are at
+            most 8; more give NaN.
+        uniform: whether the levels are equally spaced.
+        thr_centered: whether levels that are not uniform crowd around the threshold, not zero.
         threshold: the firing threshold; an array must broadcast against `x`.
-        lower_limit: how far below -threshold the levels go, as a share of it.
-        upper_limit: how far above the threshold they go, as a share of it.
-        multiplier: how fast the steps shrink.
+        lower_limit: reach of the levels below -threshold, relative to it.
+        upper_limit: reach of the levels above the threshold, relative to it.
+        multiplier: ratio m of neighbouring steps.
 
     Returns:
         An array of the shape and dtype of `x`; NaN stays NaN.
@@ -98,8 +101,13 @@ def state_quant(
         TypeError: if `x` is not of floating-point numbers.
         ValueError: as `state_levels`.
 
-    Source: snnTorch, `state_quant`, which compares each number with each level, takes NaN to the
-        lowest, and returns float32.
+    Source: snnTorch, `state_quant`, which compares each number with each level, maps NaN to the
+        lowest level, and returns float32.
+
+    >>> import jax.numpy as jnp
+    >>> from snnjax import quant
+    >>> print(quant.state_quant(jnp.array([0.2, 0.9]), bits=2, lower_limit=-0.25, upper_limit=0.5))
+    [0.   0.75]
     """
     _check(bits, threshold, lower_limit, upper_limit, multiplier, traced=True)
     x = floats("state_quant", x)
@@ -115,23 +123,23 @@ def state_quant(
 
 def _nearest_uniform(x: FloatArray, bits: Count, low: Real, high: Real) -> FloatArray:
     steps = cast(2 * highest_integer(bits) + 1, x)
-    # Not `round`: halfway the lower level is due, whether its number is even or not.
+    # Not `round`, which at halves picks the even number instead of the lower one.
     number = jnp.ceil((x - low) / ((high - low) / steps) - 0.5)
     return _uniform(jnp.clip(number, 0, steps), steps, low, high)
 
 
 def _uniform(number: FloatArray, steps: Real, low: Real, high: Real) -> FloatArray:
-    """The levels of these numbers, of `steps` + 1 from `low` to `high`."""
+    """Level `number` of the `steps` + 1 levels from `low` to `high`."""
     step = (high - low) / steps
-    # Counted from the nearer end, so that both ends come out to the last bit.
+    # Counted from the nearer end, so that both ends are exact.
     return jnp.where(2 * number < steps, low + number * step, high - (steps - number) * step)
 
 
 def _nearest_of_table(x: FloatArray, table: FloatArray, halfways: FloatArray) -> FloatArray:
     """The member of `table` nearest to each number, by bisection.
 
-    Its steps are unrolled, which XLA makes one loop over `x` of; `jnp.searchsorted` takes twice as
-    long on a CPU, and more for the small states inside a scan.
+    XLA fuses the unrolled steps into one loop over `x`. `jnp.searchsorted` takes twice as long on a
+    CPU, and longer for the small states inside a scan.
     """
     found, step = jnp.zeros(x.shape, jnp.int32), table.size // 2
     while step:
@@ -143,11 +151,11 @@ def _nearest_of_table(x: FloatArray, table: FloatArray, halfways: FloatArray) ->
 def _search_tables(
     bits: Count, settings: tuple[Any, ...], x: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The levels, and what lies halfway between them, for a threshold of 1."""
+    """The levels and their midpoints, for a threshold of 1."""
     if isinstance(bits, Integral):
         table = _table(bits, *settings)
         return jnp.asarray(table, x.dtype), jnp.asarray((table[1:] + table[:-1]) / 2, x.dtype)
-    # Bits that are swept over choose among tables of one size, padded with what is never reached.
+    # Traced bits select a row of a table of fixed size. Infinity pads the unused levels.
     tables = np.full((_SWEPT_BITS, 2**_SWEPT_BITS), np.inf)
     for row in range(_SWEPT_BITS):
         tables[row, : 2 ** (row + 1)] = _table(row + 1, *settings)
@@ -156,8 +164,8 @@ def _search_tables(
 
 
 def _row(tables: Float[np.ndarray, "bits levels"], bits: Count, x: FloatArray) -> FloatArray:
-    """Row `bits - 1`; NaN if there is none, so that a width that is not supported shows."""
-    row = jnp.where(bits < 1, len(tables), bits - 1)  # not the last one, which -1 would be
+    """Row `bits - 1`; NaN for a number of bits that is not supported."""
+    row = jnp.where(bits < 1, len(tables), bits - 1)  # row -1 would be the last row
     return jnp.asarray(tables, x.dtype).at[row].get(mode="fill", fill_value=jnp.nan)
 
 
@@ -169,7 +177,7 @@ def _table(
     upper_limit: float,
     multiplier: float | None,
 ) -> Float[np.ndarray, " levels"]:
-    """The levels that are not uniform, for a threshold of 1, in 64 bits."""
+    """Levels that are not uniform, for a threshold of 1, in float64."""
     count, low, high = 2**bits, -(1 + lower_limit), 1 + upper_limit
     m = _MULTIPLIERS[min(bits, len(_MULTIPLIERS)) - 1] if multiplier is None else multiplier
     centre = 1.0 if thr_centered else 0.0
@@ -183,7 +191,7 @@ def _table(
 
 
 def _shrinking(count: int, m: float, length: float) -> Float[np.ndarray, " count"]:
-    """Where `count` steps that shrink by m begin, if together they are as long as `length`."""
+    """Start of each of `count` steps that shrink by the factor m and add up to `length`."""
     steps = m ** np.arange(count)
     return (np.cumsum(steps) - steps) / np.sum(steps) * length
 
@@ -220,12 +228,12 @@ class StateQuant(Transform):
     Attributes:
         bits: from 1 to 16; an integer array to sweep over.
         uniform: whether the levels are equally spaced.
-        thr_centered: whether the others crowd around the threshold, or else around zero.
-        threshold: the threshold that the levels are relative to; None for that of the neurons whose
-            state it is, wherever it moves in training.
-        lower_limit: how far below -threshold the levels go, as a share of it; at least -1.
-        upper_limit: how far above the threshold they go, as a share of it; above 0.
-        multiplier: how fast the steps shrink towards the centre; None for the default.
+        thr_centered: whether levels that are not uniform crowd around the threshold, not zero.
+        threshold: the threshold that the levels are relative to; None for the current threshold of
+            the neurons.
+        lower_limit: reach of the levels below -threshold, relative to it; at least -1.
+        upper_limit: reach of the levels above the threshold, relative to it; above 0.
+        multiplier: ratio of neighbouring steps towards the centre; None for the default.
     """
 
     bits: Count = 8
@@ -244,10 +252,10 @@ class StateQuant(Transform):
         """The levels, in ascending order.
 
         Args:
-            threshold: that of the neurons, if this transform has none of its own.
+            threshold: that of the neurons, for a transform without one.
 
         Raises:
-            ValueError: if neither has one.
+            ValueError: if there is no threshold.
         """
         chosen = self._threshold(threshold)
         return state_levels(

@@ -1,4 +1,4 @@
-"""What a transform of an array is."""
+"""The base of all transforms of arrays."""
 
 import abc
 from typing import ClassVar, Self
@@ -11,14 +11,14 @@ from .._typing import FloatArray, Key
 class Transform(eqx.Module):
     """A differentiable function of one array that keeps its shape, with its settings.
 
-    Settings that may be swept are ordinary fields: a Python number there is static under
-    `eqx.filter_jit`, and an array of numbers can be mapped over with `jax.vmap` or
-    `eqx.filter_vmap`, so that one compiled call tries them all.
+    Settings to sweep over are ordinary fields. A Python number in such a field is static under
+    `eqx.filter_jit`. An array can be mapped over with `jax.vmap` or `eqx.filter_vmap`, so that one
+    compiled call tries all of its settings.
 
     Attributes:
-        families: the families of parameters that it makes sense for; none named means all.
-        of_models: whether it takes a whole model and is a plan by itself, as those for chips are
-            whose parameters share a scale, rather than an array.
+        families: the families of parameters that it suits; empty for all.
+        of_models: whether it transforms a whole model instead of an array, and so is a plan by
+            itself. Plans of chips whose parameters share a scale are such transforms.
     """
 
     families: ClassVar[tuple[str, ...]] = ()
@@ -38,11 +38,11 @@ class Transform(eqx.Module):
         """
 
     def init(self, x: FloatArray) -> Self:
-        """This transform as it starts out for `x`: with its learned settings set to fit `x`.
+        """This transform with its learned settings initialised for `x`.
 
-        The transform itself where, as in most, there are none.
+        Without learned settings, the transform itself.
 
         Args:
-            x: the parameter that it will transform.
+            x: the parameter to transform.
         """
         return self

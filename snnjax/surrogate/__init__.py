@@ -1,16 +1,20 @@
-r"""Spike functions: exact spike counts going forward, a surrogate gradient going backward.
+"""Spike functions: exact spike counts forward, surrogate gradients backward.
 
-Every surrogate is called alike, `spikes = surrogate(vmem, threshold, max_spikes)`, on arrays that
-broadcast against each other, and counts the same multiple spikes per step:
+Every surrogate is called as `spikes = surrogate(vmem, threshold, max_spikes)`, on arrays that
+broadcast against each other, and counts the same spikes:
 
     spikes = min(floor(vmem / threshold), max_spikes)   where vmem >= threshold,  else 0
 
-A neuron whose threshold training has driven to 0 or below does not fire; one whose vmem is NaN
-gives NaN, so that it is seen. The floor is exact: a neuron at n*threshold counts n, however the
-machine divides. The surrogates differ in the derivatives that stand in for those of the staircase.
-Both `vmem` and `threshold` receive a gradient. So does a slope or a width that is given as an
-array, `Atan(jnp.array(2.0))`, from the smooth function of which the surrogate is the derivative;
-given as a Python float, as the defaults are, it is fixed.
+The floor is exact: a neuron at n*threshold fires n spikes. A neuron with a threshold of 0 or below
+does not fire. A vmem of NaN gives NaN. Surrogates differ in their derivatives, which `vmem` and
+`threshold` receive. A slope or width given as an array, `Atan(jnp.array(2.0))`, receives a gradient
+too, that of the smooth function whose derivative is the surrogate. A Python float is fixed.
+
+>>> import jax, jax.numpy as jnp
+>>> from snnjax.surrogate import Atan
+>>> spikes, gradient = jax.value_and_grad(Atan())(jnp.array(2.5), threshold=1.0, max_spikes=31)
+>>> print(f"{spikes:.0f} {gradient:.3f}")
+2 0.043
 """
 
 from ._base import (

@@ -1,4 +1,4 @@
-"""What every surrogate is: a spike function, and the derivatives that stand in for its own."""
+"""The base of all surrogates: exact spike counts with surrogate derivatives."""
 
 import abc
 import dataclasses
@@ -14,17 +14,17 @@ from .._typing import FloatArray
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
 
 Cap: TypeAlias = float | FloatArray
-"""The most spikes in one step. An array broadcasts against vmem."""
+"""Most spikes in one step. An array broadcasts against vmem."""
 
 Setting: TypeAlias = float | FloatArray
-"""A number that is fixed, or an array that is trained. It broadcasts against vmem."""
+"""A fixed number, or a trained array. It broadcasts against vmem."""
 
 
 class Surrogate(eqx.Module):
-    """A spike function. Subclasses say what its derivatives are.
+    """A spike function with surrogate derivatives, which subclasses define.
 
-    A field given as a Python float is fixed. Given as an array it is trained like any parameter,
-    with the derivative of `relaxation`.
+    A field given as a Python float is fixed. A field given as an array is trained like any
+    parameter, with the derivative of `relaxation`.
 
     Attributes:
         above_zero: names of the fields that must be above 0.
@@ -49,14 +49,14 @@ class Surrogate(eqx.Module):
 
         Args:
             vmem: membrane potentials.
-            threshold: what broadcasts against them, above 0.
+            threshold: thresholds above 0 that broadcast against `vmem`.
             max_spikes: most spikes of a neuron in one step; `math.inf` for no cap.
         """
 
     def relaxation(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
-        """The smooth stand-in for the number of spikes whose derivatives by our fields are passed.
+        """A smooth spike count. Its derivatives by the fields are those of the spikes.
 
-        0 where there is none: the fields then get no gradient.
+        0 by default: the fields get no gradient.
         """
         return jnp.zeros_like(vmem)
 
@@ -65,8 +65,8 @@ class Surrogate(eqx.Module):
 
         Args:
             vmem: membrane potentials, floating-point.
-            threshold: what broadcasts against them, above 0. Where training has driven it to 0 or
-                below, a neuron does not fire.
+            threshold: thresholds above 0 that broadcast against `vmem`. A neuron with a threshold
+                of 0 or below, as training may give, does not fire.
             max_spikes: most spikes of a neuron in one step; `math.inf` for no cap.
 
         Returns:
@@ -80,15 +80,15 @@ def _fire(
     vmem: FloatArray, threshold: FloatArray, max_spikes: Cap, surrogate: Surrogate
 ) -> FloatArray:
     spikes = jnp.minimum(whole_thresholds(vmem, threshold), max_spikes)
-    # Not where vmem >= threshold: a NaN is to be seen, not to be silent.
+    # With `vmem >= threshold` as the condition, NaN would become 0 spikes.
     return jnp.where(vmem < threshold, 0, spikes).astype(vmem.dtype)
 
 
 def whole_thresholds(vmem: FloatArray, threshold: FloatArray) -> FloatArray:
-    """The largest whole n for which n*threshold <= vmem; 0 where threshold is not above 0.
+    """The largest whole n with n*threshold <= vmem; 0 where the threshold is 0 or below.
 
-    The floor of vmem/threshold is not enough: compilers divide by a threshold that many neurons
-    share by multiplying with its reciprocal, and 49 * (1/49) is less than 1 in float32.
+    floor(vmem/threshold) is inexact: compilers replace the division by a shared threshold by a
+    product with its reciprocal, and in float32 49 * (1/49) is less than 1.
     """
     nearest = jnp.round(vmem / threshold)
     whole = nearest - (nearest * threshold > vmem).astype(nearest.dtype)
@@ -115,26 +115,23 @@ def _fire_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 class StepSurrogate(Surrogate):
-    """A surrogate given by a smooth step in x, how far vmem lies above the threshold.
+    """A surrogate defined by a smooth step in x, the distance of vmem from the threshold.
 
         x = vmem - threshold
         d spikes/d vmem = derivative(x)        d spikes/d threshold = -derivative(x)
 
-    `primitive` is the step and `derivative` its derivative, both given in closed form: what
-    automatic differentiation makes of the steps cancels in their tails, where gradients are small
-    but are most of what a silent neuron gets. A trained field gets d primitive(x)/d field.
-
-    The two settings below are the same for every such surrogate.
+    `primitive` is the step and `derivative` its derivative, both in closed form. Automatic
+    differentiation of the step would cancel in its tails, which hold most of the gradient of a
+    silent neuron. A trained field gets d primitive(x)/d field.
 
     Attributes:
-        relative: measure x in thresholds, (vmem - threshold)/threshold, so that a network whose
-            potentials are scaled, to integers for instance, keeps its gradients. Then
-            d spikes/d vmem = derivative(x)/threshold, and d spikes/d threshold is that times
-            -vmem/threshold.
-        periodic: repeat the step at every multiple of the threshold up to `max_spikes`: x is
-            measured from the nearest, n*threshold, and d spikes/d threshold gets the factor n.
-            Otherwise, a neuron that fires several spikes in a step has the slope of its first one
-            only, which is what the peers with such surrogates do. The same where `max_spikes` is 1.
+        relative: measure x in thresholds, (vmem - threshold)/threshold. A network with scaled
+            potentials, such as integers, then keeps its gradients: d spikes/d vmem =
+            derivative(x)/threshold, and d spikes/d threshold is that times -vmem/threshold.
+        periodic: repeat the step at every multiple of the threshold up to `max_spikes`. x is the
+            distance from the nearest multiple n*threshold, and d spikes/d threshold gets the factor
+            n. Otherwise a neuron with several spikes in a step has the slope of its first spike, as
+            in other libraries. No difference for `max_spikes=1`.
     """
 
     relative: bool = eqx.field(default=False, static=True, kw_only=True)

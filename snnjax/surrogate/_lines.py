@@ -1,4 +1,4 @@
-"""Surrogates that are straight lines, and those of one's own."""
+"""Surrogates of straight lines, and user-defined ones."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from ._base import Setting, StepSurrogate
 
 
 class StraightThrough(StepSurrogate):
-    """The gradient passes as if the neuron were linear.
+    """The gradient of a linear neuron.
 
         primitive:  slope*x
         derivative: slope
@@ -36,8 +36,8 @@ class LeakySpike(StepSurrogate):
         primitive:  x where x >= 0, else slope*x
         derivative: 1 where x >= 0, else slope
 
-    With a slope of 0 it is snnTorch's `heaviside`. Source: snnTorch, `LeakySpikeOperator`, which
-    its own function `LSO` cannot reach: that one calls another operator and fails.
+    With a slope of 0 it is snnTorch's `heaviside`. Source: snnTorch, `LeakySpikeOperator`. Its
+    function `LSO` calls another operator and fails.
 
     Attributes:
         slope: the derivative below the threshold.
@@ -53,7 +53,7 @@ class LeakySpike(StepSurrogate):
 
 
 class FromFunction(StepSurrogate):
-    """A surrogate of one's own; `from_function` makes it."""
+    """A user-defined surrogate, made by `from_function`."""
 
     function: Callable[[FloatArray], FloatArray]
     slope: Callable[[FloatArray], FloatArray] | None = None
@@ -74,18 +74,24 @@ def from_function(
     relative: bool = False,
     periodic: bool = False,
 ) -> FromFunction:
-    """A surrogate from a smooth step of one's own.
+    """A surrogate from a smooth step.
 
     Args:
-        function: the smooth step, element by element on x, how far vmem lies above the threshold:
-            `jnp.tanh`, `lambda x: jax.nn.sigmoid(4 * x)`. If it is an `eqx.Module`, the arrays in
-            it are trained.
-        derivative: its derivative, where the one that automatic differentiation gives will not do.
+        function: the smooth step, element by element on x, the distance of vmem from the threshold:
+            `jnp.tanh`, `lambda x: jax.nn.sigmoid(4 * x)`. Arrays of an `eqx.Module` are trained.
+        derivative: its derivative; None for automatic differentiation.
         relative: see `StepSurrogate`.
         periodic: see `StepSurrogate`.
 
     Raises:
         TypeError: if `function` cannot be called.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from snnjax.surrogate import from_function
+    >>> surrogate = from_function(jnp.tanh)
+    >>> spikes, gradient = jax.value_and_grad(surrogate)(jnp.array(1.5), 1.0, max_spikes=1)
+    >>> print(f"{spikes:.0f} {gradient:.3f}")
+    1 0.786
     """
     if not callable(function):
         raise TypeError(f"`function` must be callable; got {function!r}")

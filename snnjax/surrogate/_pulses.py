@@ -1,4 +1,4 @@
-"""Surrogates whose derivative is a pulse around the threshold."""
+"""Surrogates with a pulse around the threshold as their derivative."""
 
 from typing import ClassVar
 
@@ -61,13 +61,13 @@ class Triangular(StepSurrogate):
 
 
 class Tent(StepSurrogate):
-    """The slope of a tent whose peak is at the threshold: upward before it, downward after it.
+    """The slope of a tent with its peak at the threshold: rising below, falling above.
 
         primitive:  -slope*|x|
         derivative: slope where x < 0, else -slope
 
-    A neuron above its threshold is pushed the wrong way, so this is here for networks that come
-    from snnTorch rather than for new ones. Source: snnTorch, `triangular`.
+    Above the threshold the gradient has the wrong sign. Use it for networks from snnTorch, not for
+    new ones. Source: snnTorch, `triangular`.
 
     Attributes:
         slope: slope of the tent.
@@ -112,11 +112,11 @@ class Gaussian(StepSurrogate):
 
 
 class MultiGaussian(StepSurrogate):
-    """A normal density with a wide negative one on either side.
+    """A normal density with a wide negative density on either side.
 
         derivative: scale * ((1 + h)*pdf(x; mu, sigma) - h*pdf(x; sigma, s*sigma)
                              - h*pdf(x; -sigma, s*sigma))
-        primitive:  the same of the cdf
+        primitive:  the same sum of cumulative distributions
 
     Source: Yin, Corradi and Bohte, arXiv 2103.12593; sinabs, `MultiGaussian`.
 
@@ -125,7 +125,7 @@ class MultiGaussian(StepSurrogate):
         mu: mean of the peak; the sides stay where they are.
         h: area of either negative side.
         s: standard deviation of the sides, in units of `sigma`.
-        scale: a factor on everything.
+        scale: factor on the derivative.
     """
 
     above_zero: ClassVar = ("sigma", "s")
@@ -149,17 +149,17 @@ class MultiGaussian(StepSurrogate):
 
 
 class SingleExponential(StepSurrogate):
-    """A pulse that falls off exponentially on both sides.
+    """A two-sided exponential pulse.
 
         derivative: scale/width * exp(-|x|/width)
         primitive:  scale * (exp(x/width) where x < 0, else 2 - exp(-x/width))
 
-    x is in thresholds, unless `relative` is unset. Source: Shrestha and Orchard, "SLAYER", arXiv
+    x is in thresholds unless `relative=False`. Source: Shrestha and Orchard, "SLAYER", arXiv
     1810.08646; sinabs, `SingleExponential`.
 
     Attributes:
-        width: the distance in which it falls by e.
-        scale: half of its area.
+        width: distance over which the pulse falls by the factor e.
+        scale: half of the pulse's area.
     """
 
     above_zero: ClassVar = ("width",)
@@ -176,18 +176,18 @@ class SingleExponential(StepSurrogate):
 
 
 class SpikeRateEscape(StepSurrogate):
-    """A pulse that falls off exponentially on both sides of `center`.
+    """A two-sided exponential pulse around `center`.
 
         derivative: slope * exp(-beta*|x - center|)
         primitive:  slope/beta * (exp(beta*u) where u < 0, else 2 - exp(-beta*u)), u = x - center
 
-    Sources: Gerstner and Kistler, "Spiking neuron models", 2002; snnTorch, `spike_rate_escape`,
-    whose formula takes vmem minus 1 but is given x, so its peak lies at twice a threshold of 1.
+    Sources: Gerstner and Kistler, "Spiking neuron models", 2002; snnTorch, `spike_rate_escape`. Its
+    formula subtracts 1 from x instead of vmem, so a threshold of 1 has the peak at vmem = 2.
 
     Attributes:
         slope: height of the pulse.
-        beta: how fast it falls off.
-        center: where its peak is, in the units of x.
+        beta: rate of its decay on both sides.
+        center: position of the peak, in the units of x.
     """
 
     above_zero: ClassVar = ("slope", "beta")
@@ -204,6 +204,6 @@ class SpikeRateEscape(StepSurrogate):
 
 
 def _two_sided(u: FloatArray, rate: Setting) -> FloatArray:
-    """The integral of rate * exp(-rate*|u|); it has a derivative at 0, which |u| has not."""
+    """The integral of rate * exp(-rate*|u|), differentiable at 0, where |u| is not."""
     fallen = jnp.exp(-rate * jnp.where(u < 0, -u, u))
     return jnp.where(u < 0, fallen, 2 - fallen)

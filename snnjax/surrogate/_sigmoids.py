@@ -1,4 +1,4 @@
-"""Surrogates whose primitive is a sigmoid."""
+"""Surrogates with a sigmoid as their primitive."""
 
 import math
 from typing import ClassVar
@@ -43,7 +43,7 @@ class FastSigmoid(StepSurrogate):
     Source: Zenke and Ganguli, "SuperSpike", arXiv 1705.11146; snnTorch, `fast_sigmoid`.
 
     Attributes:
-        slope: how fast the derivative falls off on both sides; at the threshold it is 1.
+        slope: rate at which the derivative falls on both sides; at the threshold it is 1.
     """
 
     above_zero: ClassVar = ("slope",)
@@ -58,39 +58,39 @@ class FastSigmoid(StepSurrogate):
 
 
 class SuperSpike(FastSigmoid):
-    """The fast sigmoid under its other name, with the slope of 1 that it has there.
+    """The fast sigmoid with the slope of 1 that libraries use under this name.
 
-    Norse's `super` takes a slope, 100 by default, and computes 1 whatever is given.
+    Norse's `super` takes a slope, 100 by default, and ignores it.
 
     Source: Zenke and Ganguli, "SuperSpike", arXiv 1705.11146; Norse; SpikingJelly, `SuperSpike`.
 
     Attributes:
-        slope: how fast the derivative falls off on both sides; at the threshold it is 1.
+        slope: rate at which the derivative falls on both sides; at the threshold it is 1.
     """
 
     slope: Setting = 1.0
 
 
 class SparseFastSigmoid(FastSigmoid):
-    """Fast sigmoid, cut off so that most neurons pass no gradient.
+    """Fast sigmoid with a cutoff, so that most neurons pass no gradient.
 
         derivative: 1 / (1 + slope*|x|)^2     where x > cutoff, or |x| < cutoff if `near`, else 0
         primitive:  that of the fast sigmoid, constant where the derivative is 0
 
-    Source: Perez-Nieves and Goodman, arXiv 2105.08810, keep the neurons near the threshold;
-    snnTorch, `SFS`, those above the cutoff, which is what the default does here.
+    Sources: snnTorch, `SFS`, for the default, which keeps neurons above the cutoff; Perez-Nieves
+    and Goodman, arXiv 2105.08810, for `near`, which keeps neurons near the threshold.
 
     Attributes:
-        slope: how fast the derivative falls off on both sides; at the threshold it is 1.
-        cutoff: where the derivative is cut off, in the units of x.
-        near: keep the neurons near the threshold, not those far above it.
+        slope: rate at which the derivative falls on both sides; at the threshold it is 1.
+        cutoff: distance from the threshold at which the derivative is cut, in the units of x.
+        near: keep the neurons near the threshold instead of those above the cutoff.
     """
 
     cutoff: Setting = 1.0
     near: bool = eqx.field(default=False, static=True)
 
     def primitive(self, x: FloatArray) -> FloatArray:
-        # Held, so that the cutoff has no derivative: moving it leaves the steps where they are.
+        # No derivative by the cutoff: it does not move the step.
         cutoff = jax.lax.stop_gradient(self.cutoff)
         kept = jnp.clip(x, -cutoff, cutoff) if self.near else jnp.maximum(x, cutoff)
         return super().primitive(kept)
@@ -106,7 +106,7 @@ class Sigmoid(StepSurrogate):
         primitive:  1 / (1 + exp(-slope*x))
         derivative: slope * primitive * (1 - primitive)
 
-    snnTorch's is NaN where slope*x < -88; this one is not. Source: Zenke and Ganguli, arXiv
+    snnTorch's is NaN for slope*x < -88; this one is not. Source: Zenke and Ganguli, arXiv
     1705.11146; snnTorch, `sigmoid`. SpikingJelly's `Sigmoid` has a slope of 4.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Surrogates that see the whole staircase of spike counts, not one step of it."""
+"""Surrogates of the whole staircase of spike counts, not of one step."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from ._base import Cap, Derivatives, Setting, Surrogate
 
 
 class PiecewiseLinear(Surrogate):
-    """A constant slope from `window` below the threshold upward.
+    """A constant slope above threshold - window.
 
         d spikes/d vmem      =  1/threshold           where vmem >= threshold - window, else 0
         d spikes/d threshold = -vmem/threshold^2      under the same condition
@@ -18,10 +18,10 @@ class PiecewiseLinear(Surrogate):
     sinabs' `Heaviside` has the same slope, with a window of 1. Source: Rockpool, `StepPWL`.
 
     Attributes:
-        window: how far below the threshold the slope begins, in units of vmem, or in units of the
+        window: distance below the threshold at which the slope begins, in units of vmem, or of the
             threshold if `relative`. It has no derivative.
-        relative: measure the window in thresholds, so that a network whose potentials are scaled,
-            to integers for instance, keeps its gradients.
+        relative: measure the window in thresholds, so that a network with scaled potentials, such
+            as integers, keeps its gradients.
     """
 
     window: Setting = 0.5
@@ -34,7 +34,7 @@ class PiecewiseLinear(Surrogate):
 
 
 class PeriodicExponential(Surrogate):
-    """A pulse at every multiple of the threshold, falling off exponentially on both sides.
+    """A two-sided exponential pulse at every multiple of the threshold.
 
     With u = vmem - threshold/2 and n = min(floor(u/threshold), max_spikes - 1),
     v' = u - n*threshold where vmem >= threshold, else u, and
@@ -45,10 +45,10 @@ class PeriodicExponential(Surrogate):
     Sources: Shrestha and Orchard, "SLAYER", arXiv 1810.08646; Rockpool, `PeriodicExponential`.
 
     Attributes:
-        window: width of a pulse, in units of vmem, or in units of the threshold if `relative`. It
-            has no derivative.
-        relative: measure the window in thresholds, so that a network whose potentials are scaled,
-            to integers for instance, keeps its gradients.
+        window: width of a pulse, in units of vmem, or of the threshold if `relative`. It has no
+            derivative.
+        relative: measure the window in thresholds, so that a network with scaled potentials, such
+            as integers, keeps its gradients.
     """
 
     above_zero: ClassVar = ("window",)
@@ -74,7 +74,7 @@ class WaveSenseExponential(Surrogate):
         p = scale * exp(-2*|vmem - n*threshold| / window)    elsewhere
         d spikes/d vmem = p          d spikes/d threshold = -p*vmem/threshold
 
-    The derivative by the threshold is that of a function of vmem/threshold; sinabs has none.
+    The derivative by the threshold treats p as a function of vmem/threshold; sinabs has none.
     Sources: Weidel and Sheik, "WaveSense", arXiv 2111.01456; sinabs, `PeriodicExponential`.
 
     Attributes:

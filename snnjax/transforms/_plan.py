@@ -1,4 +1,4 @@
-"""A plan says which transform each part of a model goes through."""
+"""Plans: a transform for each parameter, activation and state of a model."""
 
 import re
 import zlib
@@ -28,33 +28,40 @@ def plan(
     activations: ByLayer | None = None,
     states: ByLayer | None = None,
 ) -> PyTree:
-    """Say which transform each parameter, activation and state of a model goes through.
+    """Assign transforms to the parameters, activations and states of a model.
 
     Patterns are globs over paths such as `"layers[2].weight"` or `"layers[*].bias"`, or compiled
-    regular expressions. Where several rules of one kind match, the last one wins; None takes a
-    transform away again.
+    regular expressions. If several rules of one kind match, the last one wins; None removes a
+    transform.
 
     Args:
         model: a pytree of `eqx.Module`s.
         by_family: a transform for every parameter of a family: weights, biases, taus, decays,
             bitshifts or thresholds.
-        where: a transform for the parameters at matching paths, or those for which a function of
-            path and parameter is true. It wins over `by_family`.
-        activations: a transform for the outputs of layers, over the whole sequence at once, by
-            path, class or class name: `{"layers[0]": ..., eqx.nn.Linear: ..., "LIF": ...}`. The
-            layers are those of Sequential and the like.
+        where: a transform for the parameters at matching paths, or for which a function of path
+            and parameter is true. It takes precedence over `by_family`.
+        activations: a transform for the outputs of layers of a network, over the whole sequence,
+            by path, class or class name: `{"layers[0]": ..., eqx.nn.Linear: ..., "LIF": ...}`.
         states: a transform for states inside the loop over time, just before the neurons fire, by
             path (`"layers[1].vmem"`, `"*.isyn"`) or class name and state (`"LIF.vmem"`).
 
     Returns:
-        A pytree like `model`, with a transform in place of each parameter that has one, `Hooks` in
-        place of the `on_output` of networks and the `on_state` of neurons, and None in place of
-        everything else. It prints as a mirror of the model.
+        A pytree that mirrors `model`: a transform in place of each transformed parameter, `Hooks`
+        in place of the `on_output` of networks and the `on_state` of neurons, and None elsewhere.
 
     Raises:
-        ValueError: if a rule matches nothing; the message lists what there is.
-        TypeError: if an argument is no dictionary, a rule goes by something else than the above, or
-            what it gives is no `Transform`.
+        ValueError: if a rule matches nothing; the message lists the possible matches.
+        TypeError: if an argument is no dictionary, a key of a rule has another type than above, or
+            its value is no `Transform`.
+
+    >>> import jax
+    >>> from snnjax import SynNet, quant, transforms
+    >>> model = SynNet(2, 3, (4,), (1,), key=jax.random.key(0))
+    >>> plan = transforms.plan(model, {"weights": quant.Int(4)}, where={"layers[2].weight": None})
+    >>> network = transforms.apply(plan, model)
+    >>> print(len(set((network.layers[0].weight / quant.Int(4).scale_of(model.layers[0].weight))
+    ...     .round().ravel().tolist())) <= 15)
+    True
     """
     _check_rules(by_family=by_family, where=where, activations=activations, states=states)
     parameters = _parameter_rules(model, by_family or {}, where or {})
@@ -63,7 +70,7 @@ def plan(
         transform = parameters.get(path)
         return None if transform is None else transform.init(leaf)
 
-    # A model that `apply` gave has transforms in it; they are no parameters of it.
+    # The transforms of a model that `apply` returned are not parameters.
     mirror = map_with_path(start, model, is_leaf=_is_hooks)
     hooks = {
         **{f"{path}.on_output": h for path, h in hooked_outputs(model, activations or {}).items()},
@@ -73,22 +80,22 @@ def plan(
 
 
 def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
-    """The model with its parameters transformed, and with its layers' transforms in place.
+    """A copy of the model with transformed parameters, activations and states.
 
-    Differentiable, so that a loss of `apply(plan, model)` trains the parameters of `model`, and
-    those of the plan, through the transforms. The model given stays as it is.
+    Differentiable: a loss of `apply(plan, model)` trains the parameters of `model` and of the plan
+    through the transforms.
 
     Args:
-        plan: what `plan(model, ...)` gave, for this model or one of the same structure.
+        plan: a plan of `plan(model, ...)`, for this model or one of the same structure.
         model: the model.
-        key: needed if a transform of a parameter is random. Each parameter gets a key of its own
-            that depends on its path alone, not on what else is in the plan. Random transforms of
-            activations and states draw from the key that the model is called with.
+        key: needed if a transform of a parameter is random. The key of each parameter depends on
+            its path only, not on the rest of the plan. Random transforms of activations and states
+            draw from the key that the model is called with.
 
     Raises:
-        ValueError: if the plan was made for a model of another structure, or has a transform where
-            this model has no parameter.
-        TypeError: if `plan` is something else, such as the model.
+        ValueError: if the plan was made for a model of another structure, or has a transform for a
+            parameter that this model lacks.
+        TypeError: if `plan` is no plan, but the model for instance.
     """
 
     def transformed(path: str, rule: Transform | Hooks | None, leaf: Any) -> Any:
@@ -100,16 +107,16 @@ def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
 
 
 def burn_in(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
-    """The model with its parameters transformed and nothing else, as one keeps it after training.
+    """A copy of the model with transformed parameters only, to keep after training.
 
     Args:
-        plan: what `plan(model, ...)` gave.
+        plan: a plan of `plan(model, ...)`.
         model: the model.
         key: as for `apply`; the same key gives the same parameters.
 
     Raises:
-        ValueError: if the plan was made for a model of another structure, or has a transform where
-            this model has no parameter.
+        ValueError: if the plan was made for a model of another structure, or has a transform for a
+            parameter that this model lacks.
     """
 
     def transformed(path: str, rule: Transform | Hooks | None, leaf: Any) -> Any:
@@ -119,11 +126,11 @@ def burn_in(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
 
 
 def merge(first: PyTree, second: PyTree) -> PyTree:
-    """A plan with the rules of both; `second` wins where both speak.
+    """A plan with the rules of both; `second` wins where both have one.
 
     Raises:
         ValueError: if the plans were made for models of different structures.
-        TypeError: if one of them is something else, such as the model.
+        TypeError: if an argument is no plan, but the model for instance.
     """
     check_plan(second)
 
@@ -148,7 +155,7 @@ def _transformed(path: str, transform: Transform | None, leaf: Any, key: Key | N
 
 @eqx.filter_jit
 def _call(transform: Transform, leaf: Any, key: Key | None) -> Any:
-    # Outside of jit, one program for each transform and shape in place of one for each operation.
+    # Outside of jit, this compiles one program per transform and shape, not one per operation.
     return transform(leaf, key=key)
 
 
@@ -164,13 +171,13 @@ _NAMES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a path, a regular expression, or a class",
         lambda name: isinstance(name, str | re.Pattern | type),
     ),
-    # A class alone has an error of its own, that says how to write it.
+    # A class alone gets a more specific error in `hooked_states`.
     "states": (
         "a path, or a class and a state such as 'LIF.vmem'",
         lambda name: isinstance(name, str | re.Pattern | type),
     ),
 }
-"""What the rules of each argument go by."""
+"""The keys of the rules of each argument: in words, and as a check."""
 
 
 def _check_rules(**arguments: Mapping[Any, Any] | None) -> None:
@@ -239,7 +246,7 @@ def _with_hooks(mirror: PyTree, hooks: Mapping[str, Hooks]) -> PyTree:
 
 
 def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
-    """`f` of path, rule and what stands at its place in `other`, once it is known to match."""
+    """Apply `f` to path, rule and the node of `other` at the same path, after a structure check."""
     check_plan(plan)
     try:
         jax.tree.map(lambda *_: None, plan, other, is_leaf=_is_rule)
@@ -251,7 +258,7 @@ def _map(f: Callable[..., Any], plan: PyTree, other: PyTree) -> PyTree:
 
 
 def check_plan(plan: PyTree) -> None:
-    """Raise TypeError unless everything in `plan` is a rule, as in what the function gives."""
+    """Raise TypeError unless `plan` is a plan: every leaf is a transform, `Hooks` or None."""
     if isinstance(plan, Transform) and plan.of_models:
         return
     if _is_rule(plan):

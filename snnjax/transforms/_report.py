@@ -1,4 +1,4 @@
-"""What a plan does to the parameters of a model."""
+"""The effect of a plan on the parameters of a model."""
 
 from typing import NamedTuple
 
@@ -12,21 +12,20 @@ from ._plan import burn_in
 
 
 class Effect(NamedTuple):
-    """What becomes of one parameter.
+    """The effect of a plan on one parameter.
 
     Attributes:
         path: the parameter in the model.
         family: its family, or "" if it has none.
-        transform: what it goes through, as text.
-        levels: how many different values are left; where channels have scales of their own, in the
+        transform: its transform, as text.
+        levels: number of different values after the transform; with scales per channel, in the
             channel that has the most.
-        scale: what one unit of the integers stands for, the transform's own `scale_of`; the mean
-            if there are several; None for a transform without one.
+        scale: `scale_of` of the transform; the mean if there are several; None without one.
         sqnr: signal to quantisation noise in dB, 10*log10(sum x^2 / sum (x - y)^2).
-        clipped: share of the values that lie beyond the last level by more than half a scale; None
-            for a transform without one.
+        clipped: share of the values beyond the last level by more than half a scale; None for a
+            transform without a scale.
         before: the parameter.
-        after: what becomes of it.
+        after: the transformed parameter.
     """
 
     path: str
@@ -41,10 +40,10 @@ class Effect(NamedTuple):
 
 
 def report(plan: PyTree, model: PyTree, *, key: Key | None = None) -> list[Effect]:
-    """What a plan does to every parameter that it speaks of.
+    """The effect of a plan on each parameter that it transforms.
 
     Args:
-        plan: what `plan(model, ...)` gave.
+        plan: a plan of `plan(model, ...)`.
         model: the model.
         key: needed if a transform of a parameter is random.
 
@@ -85,9 +84,9 @@ def _levels(y: np.ndarray, scale: np.ndarray) -> int:
 
 
 def _clipped(x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> float:
-    # Each group of values that share a scale has a last level of its own. A value that lies beyond
-    # it has been moved there, so the last level that there is is among those in use.
+    # Each group of values that share a scale has its own last level. Clipped values move to it, so
+    # the last level is in use wherever a value was clipped.
     shared = tuple(i for i, size in enumerate(scale.shape) if size == 1)
     low, high = (f(y, axis=shared, keepdims=True) for f in (np.min, np.max))
-    # The rounding of float32 stretches half a scale a little.
+    # 0.501 instead of 0.5 allows for float32 rounding.
     return float(((x < low - 0.501 * scale) | (x > high + 0.501 * scale)).mean())

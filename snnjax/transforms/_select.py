@@ -1,4 +1,4 @@
-"""Finds the layers and states that the rules of a plan mean."""
+"""Layers and states that match the rules of a plan."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -20,11 +20,11 @@ from ._plan import check_plan
 
 _NONE = "none"
 _LEARNED = "value"
-"""Where a transform keeps what it learns: `init` sets it, a file does not."""
+"""The field of a transform that holds a learned setting. `init` sets it; files omit it."""
 
 
 class Rules(NamedTuple):
-    """The rules of a plan, not yet tied to a model: `plan(model, **rules._asdict())`."""
+    """Rules of a plan without a model: `plan(model, **rules._asdict())`."""
 
     by_family: dict[str, Transform | None]
     where: dict[str, Transform | None]
@@ -77,15 +77,15 @@ def load(path: str | Path) -> Rules:
 
 
 def dump(plan: PyTree, path: str | Path) -> None:
-    """Write a plan to a TOML file, a rule for each parameter, output and state that it speaks of.
+    """Write a plan to a TOML file, with a rule for each transformed parameter, output and state.
 
-    `plan(model, **load(path)._asdict())` gives the same plan, but for learned settings, which start
-    afresh; those belong in a checkpoint.
+    `plan(model, **load(path)._asdict())` gives the same plan, with learned settings initialised
+    again. A checkpoint keeps learned settings.
 
     Raises:
         ValueError: if a setting is an array, as in a sweep, or a transform is not one of
             `snnjax.quant`; the message names the rule.
-        TypeError: if `plan` is something else.
+        TypeError: if `plan` is no plan.
     """
     lines: list[str] = []
     for table, found in rules(plan)._asdict().items():
@@ -96,10 +96,10 @@ def dump(plan: PyTree, path: str | Path) -> None:
 
 
 def rules(plan: PyTree) -> Rules:
-    """The rules of a plan, one for each parameter, output and state that it speaks of, by path.
+    """The rules of a plan by path, one for each transformed parameter, output and state.
 
     Raises:
-        TypeError: if `plan` is something else.
+        TypeError: if `plan` is no plan.
     """
     if isinstance(plan, Rules):
         raise TypeError(
@@ -156,7 +156,7 @@ def _transform(rule: Any, where: str) -> Transform | None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from a file is of a type that a setting may have."""
+    """Whether a value of a file has a type that the setting allows."""
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     kinds = {
         typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if union else [hint])
@@ -191,7 +191,7 @@ def _settings(transform: Transform, name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as TOML writes it, which but for the numbers without end is as JSON does."""
+    """A value in TOML, which equals JSON except for NaN and infinities."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Pictures. They need matplotlib, which the extra `viz` brings."""
+"""Figures. They need matplotlib, from the extra `viz`."""
 
 from ._cores import core_map as core_map
 from ._fidelity import fidelity as fidelity

@@ -1,4 +1,4 @@
-"""Which layer is on which core of a chip, and how full its memories are."""
+"""The cores of a chip: their layers and the use of their memories."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A network beside its integers: the spikes of both, and where over time they part."""
+"""The spikes of a network and of its integers, and their difference over time."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ def fidelity(report: Fidelity) -> "Figure":
     the mean difference of the number of spikes of a neuron at each step.
 
     Args:
-        report: what `xylo.fidelity` or `dynapcnn.fidelity` gave.
+        report: a result of `xylo.fidelity` or `dynapcnn.fidelity`.
 
     Returns:
         A matplotlib figure. `figure.savefig("fidelity.png")` writes it.
@@ -62,7 +62,7 @@ def _draw_rasters(ax: "Axes", layer: LayerFidelity) -> None:
         ("more in integers", _INTEGERS, network < integers),
     )
     steps, neurons = network.shape
-    # As wide as a step where there are few, as tall as a neuron where those are.
+    # Marks cover a step and a neuron of the axes, within limits.
     shape = {"s": np.clip(250 / steps, 1.5, 40) ** 2, "lw": np.clip(100 / neurons, 0.8, 3)}
     for label, color, which in kinds:
         step, neuron = np.nonzero(which)

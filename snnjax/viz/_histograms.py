@@ -1,4 +1,4 @@
-"""What a plan does to the parameters of each layer, as histograms before and after."""
+"""Histograms of the parameters of each layer, before and after a plan."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 _BEFORE, _AFTER, _LEVEL = "#b9c6d8", "#1b4f8f", "#d4d4d4"
 _BINS, _COLUMNS = 61, 3
 _FEW_LEVELS, _MOST_LEVELS = 40, 160
-"""Of more levels than a few, the stems are thin; of more than the most, they cannot be told apart,
-and a histogram takes their place."""
+"""Up to this many levels the stems are thick; up to this many there are stems, then a histogram."""
 
 
 class _Panel(NamedTuple):
-    """A parameter before and after, flat, and what its axis counts."""
+    """A flattened parameter before and after, and the label of its axis."""
 
     effect: Effect
     before: np.ndarray
@@ -34,14 +33,14 @@ class _Panel(NamedTuple):
 def parameter_histograms(
     plan: PyTree, model: PyTree, *, key: Key | None = None
 ) -> dict[str, "Figure"]:
-    """A figure for each layer that a plan transforms: its parameters before and after.
+    """A figure for each layer that a plan transforms, with its parameters before and after.
 
-    Upwards the values before, as a histogram; downwards those after, a stem for each level that is
-    in use, whose line goes across both. Each is as high as its own peak. Where every channel has a
-    scale of its own, values are divided by it, and the levels are the integers.
+    The upper half is a histogram of the values before. The lower half has a stem for each level in
+    use after, with a line across both halves. Each half is normalised to its peak. With scales per
+    channel, values are divided by the scale, so that the levels are the integers.
 
     Args:
-        plan: what `transforms.plan(model, ...)` gave.
+        plan: a plan of `transforms.plan(model, ...)`.
         model: the model.
         key: needed if a transform of a parameter is random.
 
@@ -62,7 +61,7 @@ def parameter_histograms(
 
 
 def _layer(model: PyTree, path: str) -> str:
-    """The path of the layer that a parameter belongs to; its leak is a part of it."""
+    """The path of the layer of a parameter. A leak belongs to its layer."""
     owner = path.rpartition(".")[0]
     if isinstance(dict(modules_with_path(model)).get(owner), Leak):
         return owner.rpartition(".")[0]
@@ -75,7 +74,7 @@ def _panel(effect: Effect, rule: Any) -> _Panel:
     scale = None if effect.scale is None else np.asarray(rule.scale_of(effect.before))
     if scale is None or scale.size == 1:
         return _Panel(effect, x.ravel(), y.ravel(), name)
-    # Whole numbers, once the last bits are gone that the division leaves.
+    # Rounding removes the division's rounding errors, which leaves whole numbers.
     return _Panel(
         effect,
         (x / scale).ravel(),
@@ -127,13 +126,13 @@ def _limits(panel: _Panel) -> tuple[float, float]:
 
 
 def _hang(ax: "Axes", values: np.ndarray, edges: np.ndarray, peak: int, color: str) -> None:
-    """A histogram as high as `peak`, down from the axis if that is negative."""
+    """A histogram with the height `peak`; negative for downwards."""
     counts = np.histogram(values, edges)[0]
     ax.stairs(peak * counts / max(counts.max(), 1), edges, fill=True, color=color, lw=0)
 
 
 def _stems(ax: "Axes", levels: np.ndarray, heights: np.ndarray) -> None:
-    """A line across for each level, and a stem that says how many values it has."""
+    """A line across for each level, and a stem with the number of its values."""
     few = len(levels) <= _FEW_LEVELS
     ax.vlines(levels, -1.12, 1.12, color=_LEVEL, lw=0.7 if few else 0.4, zorder=0)
     ax.vlines(levels, 0, heights, color=_AFTER, lw=2.4 if few else 1.2)

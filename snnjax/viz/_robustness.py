@@ -1,4 +1,4 @@
-"""What mismatch of the parameters leaves of a network's accuracy."""
+"""Accuracy of networks under mismatch of their parameters."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _COLORS = ("#1b4f8f", "#c8722b", "#3a7d44", "#8a4f9e", "#7a7a7a")
 
 Sweep: TypeAlias = tuple[Float[np.ndarray, " levels"], Float[np.ndarray, "levels draws"]]
-"""Levels of mismatch and the accuracies at each: what `mismatch_sweep` gives."""
+"""Levels of mismatch and the accuracies at each: a result of `mismatch_sweep`."""
 
 
 def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
@@ -24,7 +24,7 @@ def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
     and the dotted line the worst draw.
 
     Args:
-        sweeps: what `snnjax.train.mismatch_sweep` gave, by the name of the network; at most five.
+        sweeps: results of `snnjax.train.mismatch_sweep` by the name of the network; at most five.
 
     Returns:
         A matplotlib figure. `figure.savefig("robustness.png")` writes it.
