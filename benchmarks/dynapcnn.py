@@ -1,6 +1,6 @@
 """Images per second of the integer simulation of a Speck, beside sinabs' discretised twin of it.
 
-The network is that of `snnjax train --target dynapcnn --data MNIST`, with weights as they are drawn
+The network is that of `snnjax train images --data MNIST`, with weights as they are drawn
 and random images. The twin is what sinabs makes of the same weights for the same chip: whole
 numbers in float32, run by PyTorch in the same process, in turns with ours. Both are asked for the
 spike counts of the last layer, which are the same. Without sinabs only ours is timed.
@@ -22,15 +22,15 @@ import numpy as np
 from snnjax.datasets import evenly
 from snnjax.hardware import dynapcnn
 from snnjax.nn import Sequential
-from snnjax.train import images
+from snnjax.train.recipes import Images
 
 from .harness import Call, Settings, compare, main, report
 
 
 def run(settings: Settings) -> Path:
     channels, batches = ((8, 16), (1, 100)) if not settings.quick else ((2, 2), (2,))
-    config = images.ImagesConfig(data="MNIST", steps=4, channels=channels)
-    model = images.make_model(config)
+    config = Images(data="MNIST", steps=4, channels=channels)
+    model = config.make_network()
     spec = dynapcnn.quantize(dynapcnn.map_network(model, input_shape=config.input_shape))
     groups, title = {}, f"28 by 28, channels {channels}, T={config.steps}, batch {{}}"
     for batch in batches:

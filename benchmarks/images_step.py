@@ -11,7 +11,7 @@ import jax
 from snnjax import transforms
 from snnjax.hardware import dynapcnn
 from snnjax.nn import Sequential
-from snnjax.train import images
+from snnjax.train.recipes import Images
 
 from ._steps import training_step
 from .harness import Settings, compare, main, report
@@ -20,9 +20,9 @@ from .harness import Settings, compare, main, report
 def run(settings: Settings) -> Path:
     # MNIST's network and shapes, on images of noise.
     recipe = {"channels": (2, 2)} if settings.quick else {"data": "mnist"}
-    config = images.ImagesConfig(steps=4, batch_size=2 if settings.quick else 32, **recipe)
-    model, shape = images.make_model(config), config.input_shape
-    plan = images.make_plan(config, model)
+    config = Images(steps=4, batch_size=2 if settings.quick else 32, **recipe)
+    model, shape = config.make_network(), config.input_shape
+    plan = config.make_plan(model)
     keys = jax.random.split(jax.random.key(0))
     x = jax.random.bernoulli(keys[0], 0.2, (config.batch_size, config.steps, *shape)).astype(float)
     labels = jax.random.randint(keys[1], (config.batch_size,), 0, 10)

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 
 from snnjax import quant, transforms
 from snnjax.networks import SynNet
-from snnjax.train import digits
-from snnjax.train.deploy import right
+from snnjax.train import Data
+from snnjax.train._target import right
+from snnjax.train.recipes import Digits
 
 from ._table import compiled_once, report_accuracies
 from .harness import Settings, main
@@ -28,12 +29,12 @@ QUICK: dict[str, Any] = {"epochs": 1, "hidden": (8,), "time_constants": (2,), "b
 def run(settings: Settings) -> Path:
     bits, seeds = ((2, 8), (0,)) if settings.quick else (BITS, SEEDS)
     recipe = QUICK if settings.quick else RECIPE
-    data = digits.load_data(digits.DigitsConfig(**recipe))
+    data = Digits(**recipe).load_data()
     rows: dict[str, dict[str, list[float]]] = {"float": {"test accuracy": []}}
     rows |= {f"{b} bits": {"rounded after": [], "trained through": []} for b in bits}
     with compiled_once():
         for seed in seeds:
-            config = digits.DigitsConfig(seed=seed, **recipe)
+            config = Digits(seed=seed, **recipe)
             network = _train(config, data, _rules(None))
             rows["float"]["test accuracy"].append(_accuracy(network, _rules(None), data))
             for b in bits:
@@ -53,14 +54,14 @@ def _rules(bits: int | None) -> transforms.Rules:
     return transforms.Rules(by_family, {}, {}, {})
 
 
-def _train(config: digits.DigitsConfig, data: digits.Data, rules: transforms.Rules) -> SynNet:
-    state = digits.start(config, data, rules)
-    for after, _ in digits.train(config, data, state):
+def _train(config: Digits, data: Data, rules: transforms.Rules) -> SynNet:
+    state = config.start(data, rules)
+    for after, _ in config.train(data, state):
         state = after
     return state.model.network
 
 
-def _accuracy(network: SynNet, rules: transforms.Rules, data: digits.Data) -> float:
+def _accuracy(network: SynNet, rules: transforms.Rules, data: Data) -> float:
     plan = transforms.plan(network, **rules._asdict())
     rasters, labels = data.test
     return float(right(_forward(plan, network, rasters), labels).mean())

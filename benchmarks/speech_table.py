@@ -15,8 +15,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from snnjax.train import TrainState, speech
-from snnjax.train.deploy import deploy, score
+from snnjax.train import Data, TrainState
+from snnjax.train.recipes import Speech
 
 from ._table import compiled_once, report_accuracies
 from .harness import Settings, main
@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {
 def run(settings: Settings) -> Path:
     bits, seeds = ((8, 2), (0,)) if settings.quick else (BITS, SEEDS)
     recipe: dict[str, Any] = QUICK if settings.quick else {"data": str(settings.need_data())}
-    data = _noise() if settings.quick else speech.load_data(speech.SpeechConfig(**recipe))
+    data = _noise() if settings.quick else Speech(**recipe).load_data()
     rows: dict[str, dict[str, list[float]]] = {"float": {"no rounding": []}}
     rows |= {f"{b} bits": {way: [] for way in WAYS.values()} for b in bits}
     with compiled_once():
@@ -49,50 +49,45 @@ def run(settings: Settings) -> Path:
 
 
 def _of_a_seed(
-    recipe: Mapping[str, Any], data: speech.Data, bits: tuple[int, ...]
+    recipe: Mapping[str, Any], data: Data, bits: tuple[int, ...]
 ) -> dict[tuple[str, str], float]:
-    first, later = speech.SpeechConfig(**recipe).schedule
+    first, later = Speech(**recipe).schedule
     shares = {through: f"float:{first.end},{through}:{later.end - later.begin}" for through in WAYS}
-    start = speech.SpeechConfig(**{**recipe, "stages": shares["float"]})
-    began = _train(start, data, speech.start(start, data), first.end)
+    start = Speech(**{**recipe, "stages": shares["float"]})
+    began = _train(start, data, start.start(data), first.end)
     accuracies = {}
     for through, way in WAYS.items():
         state = None
         for b in bits:
-            config = speech.SpeechConfig(**{**recipe, "stages": shares[through], "bits": b})
+            config = Speech(**{**recipe, "stages": shares[through], "bits": b})
             if state is None or through != "float":
                 state = _train(config, data, _with_plan_of(config, data, began), later.end)
-            network = state.model.network
-            plan = state.model.plan if through == "plan" else None
-            spec = deploy(network, plan, config.chip, config.method, b)
-            scores = score(network, None, spec, *data.test)
+            scores = config.score(state.model, config.deploy(state.model), data)
             accuracies[f"{b} bits", way] = scores.integers / scores.total
             if through == "float":
                 accuracies["float", "no rounding"] = scores.float_network / scores.total
     return accuracies
 
 
-def _train(
-    config: speech.SpeechConfig, data: speech.Data, state: TrainState, epochs: int
-) -> TrainState:
-    for after, _ in speech.train(config, data, state):
+def _train(config: Speech, data: Data, state: TrainState, epochs: int) -> TrainState:
+    for after, _ in config.train(data, state):
         state = after
         if int(state.epoch) == epochs:
             break
     return state
 
 
-def _with_plan_of(config: speech.SpeechConfig, data: speech.Data, state: TrainState) -> TrainState:
+def _with_plan_of(config: Speech, data: Data, state: TrainState) -> TrainState:
     """The state, with the plan of other settings."""
-    plan = speech.start(config, data).model.plan
+    plan = config.start(data).model.plan
     return eqx.tree_at(lambda s: s.model.plan, state, plan, is_leaf=lambda x: x is None)
 
 
-def _noise() -> speech.Data:
+def _noise() -> Data:
     """Something of the shape of recordings."""
     key = jax.random.key(0)
     levels, labels = -60 * jax.random.uniform(key, (16, 20, 16)), np.arange(16) % 10
-    return speech.Data((levels, jax.numpy.asarray(labels)), (abs(levels).round() % 4, labels))
+    return Data((levels, jax.numpy.asarray(labels)), (abs(levels).round() % 4, labels))
 
 
 if __name__ == "__main__":

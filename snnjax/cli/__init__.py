@@ -1,6 +1,8 @@
 """Command line: `snnjax train`, `plan`, `fidelity`, `check`, `simulate` and `export`."""
 
+import os
 import sys
+import warnings
 
 from .._extras import extra
 
@@ -15,4 +17,13 @@ def main() -> None:
         sys.exit(str(error))
     from ._app import app
 
-    app()
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # Nothing more can be written there, not even what is left in its buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"error: the output cannot be written: {error}")

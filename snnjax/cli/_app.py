@@ -1,13 +1,13 @@
 """The commands. What they do lives in the library; here arguments become calls, and get printed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from ..hardware import dynapcnn
-from ..train.run import Run
+from ..train import Run
+from ..train._family import family
 from . import _fidelity, _mismatch, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 
@@ -17,10 +17,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(_train.train)
+app.command(add_help_option=False)(_train.train)
 app.command()(_plan.plan)
 app.command()(_fidelity.fidelity)
 app.command()(_mismatch.mismatch)
+
+
+def _spec_of(run: Path) -> Any:
+    """The integers of a run."""
+    path = Run.open(run).spec
+    return family(path.stem).load(path)
 
 
 @app.command()
@@ -30,11 +36,9 @@ def check(run: RunArgument) -> None:
     Exits with 1 if a limit is broken.
     """
     with one_line_errors():
-        opened = Run.open(run)
-        target = _runs.target_of(opened.recipe, opened.target)
-        spec = target.family.load(opened.spec)
-    violations = target.family.check(spec)
-    _report.print_usage(target, spec)
+        spec = _spec_of(run)
+        violations = family(spec).check(spec)
+    _report.print_usage(spec)
     for violation in violations:
         print(f"{violation.severity}: {violation.message}")
     if any(violation.severity == "error" for violation in violations):
@@ -49,7 +53,7 @@ def simulate(
         Path | None,
         typer.Option(
             help="Event counts (time, channels) or (batch, time, channels) as .npy, for dynapcnn "
-            "(time, channels, height, width); by default the held-out digits."
+            "(time, channels, height, width); by default the held-out data."
         ),
     ] = None,
     out: Annotated[
@@ -58,21 +62,16 @@ def simulate(
 ) -> None:
     """Run the integers of a run in the bit-exact simulator."""
     with one_line_errors():
-        opened = Run.open(run)
-        target = _runs.target_of(opened.recipe, opened.target)
-        spec = target.family.load(opened.spec)
+        spec = _spec_of(run)
         if raster is None:
-            config = target.settings.from_dict(opened.config)
-            trace, correct = target.simulate_held_out(config, spec)
+            trace, right = _runs.simulate_held_out(Run.open(run), spec)
         else:
-            trace = target.family.simulate(spec, np.load(raster, allow_pickle=False))
+            trace = family(spec).simulate(spec, np.load(raster, allow_pickle=False))
         if out is not None:
-            _report.write_trace(target, trace, out)
+            _report.write_trace(trace, out)
     if raster is None:
-        print(
-            f"held-out digits: {int(correct.sum())} of {len(correct)} right, {correct.mean():.2%}"
-        )
-    _report.print_trace(target, spec, trace)
+        print(f"held-out data: {right.sum()} of {len(right)} right, {right.mean():.2%}")
+    _report.print_trace(trace)
     if out is not None:
         print(f"wrote {out}")
 
@@ -80,25 +79,28 @@ def simulate(
 @app.command()
 def export(
     run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="JSON file to write.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    format: Annotated[
+        str | None,
+        typer.Option(help="A format of the chip's family; a wrong name lists them all."),
+    ] = None,
     readout: Annotated[
         bool,
-        typer.Option("--readout", help="Spread the classes for the chip's readout (dynapcnn)."),
+        typer.Option("--readout", help="Spread the classes for the chip's readout (Speck)."),
     ] = False,
 ) -> None:
     """Write the integers of a run to a file for the chip's driver, if they fit the chip.
 
-    For DYNAP-CNN the fields have the names of the vendor's objects; the documentation of
-    `snnjax.hardware.dynapcnn.export` has the few lines that fill these.
+    The documentation of `export` in the chip's family says what each format holds, and which lines
+    of the vendor's tools read it.
     """
     with one_line_errors():
-        opened = Run.open(run)
-        target = _runs.target_of(opened.recipe, opened.target)
-        spec = target.family.load(opened.spec)
+        spec = _spec_of(run)
+        of = family(spec)
         if readout:
-            if not isinstance(spec, dynapcnn.Spec):
-                raise ValueError(f"`--readout` is no option of the target {opened.target}")
-            spec = dynapcnn.pad_readout(spec)
-        target.family.require(spec)
-        target.family.save(spec, out)
+            if not hasattr(of, "pad_readout"):
+                raise ValueError(f"`--readout` is no option of {spec.chip.name}; leave it out")
+            spec = of.pad_readout(spec)
+        of.require(spec)
+        _report.write_export(of.export(spec, **({} if format is None else {"format": format})), out)
     print(f"wrote {out}, for {spec.chip.name}")

@@ -1,19 +1,16 @@
 """`snnjax mismatch`: what is left of a run's accuracy where weights are off."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import jax
 import typer
 
-from ..train import mismatch_sweep
-from ..train.deploy import right
-from ..train.recipe import Trained
+from ..train import Trained, mismatch_sweep
+from ..train._target import right
 from ..viz import robustness as picture
-from . import _runs
-from ._options import RunArgument, numbers, one_line_errors
-from ._targets import random_key
+from . import _report, _runs
+from ._options import RunArgument, one_line_errors, reals
 
 
 def mismatch(
@@ -26,26 +23,25 @@ def mismatch(
     out: Annotated[Path | None, typer.Option(help="Write the numbers to this JSON file.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Write a picture of them as a PNG.")] = None,
 ) -> None:
-    """Measure a run's accuracy on the held-out digits with weights that are off.
+    """Measure a run's accuracy on the held-out data with weights that are off.
 
     Each weight is multiplied by a number of its own around 1, ahead of what the last stage of
     training went through: nothing, the plan, or the chip's integers.
     """
     with one_line_errors():
-        parsed = numbers("levels", levels, float)
+        parsed = reals("levels", levels)
         opened = _runs.reopen(run)
         rasters, labels = opened.data.test
 
         def accuracy(trained: Trained) -> jax.Array:
-            spikes = opened.target.answers(opened.config, trained, rasters)
-            return right(spikes, labels).mean()
+            return right(opened.recipe.answers(trained, rasters), labels).mean()
 
-        key = jax.random.fold_in(random_key(opened.config), 1)
+        key = jax.random.fold_in(opened.recipe.random_key(), 1)
         sweep = mismatch_sweep(accuracy, opened.state.model, parsed, draws, key=key)
         if out is not None:
-            out.write_text(json.dumps(sweep.to_dict(), indent=2) + "\n")
+            _report.write_json(sweep.to_dict(), out)
         if figure is not None:
-            picture({run.name: sweep}).savefig(figure, dpi=150)
+            _report.write_figure(picture({run.name: sweep}), figure)
     print(sweep)
     for path in (out, figure):
         if path is not None:

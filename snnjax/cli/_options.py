@@ -1,33 +1,40 @@
-"""What the commands share: an argument, and how mistakes end."""
+"""What the commands share: an argument, a parser of lists, and how mistakes end."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import errno
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import equinox as eqx
 import typer
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder that `snnjax train` made.")]
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A mistake in the input ends in one line on stderr and exit status 2, not in a traceback."""
+    """A mistake in the input ends in one line on stderr, not in a traceback.
+
+    The exit status is 2, or 1 where a device has no room.
+    """
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, eqx.EquinoxRuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno in _NO_ROOM
         typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(1 if full else 2) from error
 
 
-def numbers(option: str, text: str, kind: Callable[[str], Any] = int) -> tuple[Any, ...]:
-    """`128,128` as numbers of a kind.
+def reals(option: str, text: str) -> tuple[float, ...]:
+    """`0.5,0.1` as numbers.
 
     Raises:
         ValueError: if it is something else; the message names the option.
     """
     try:
-        return tuple(kind(part) for part in text.split(","))
+        return tuple(map(float, text.split(",")))
     except ValueError as error:
-        example = "128,128" if kind is int else "0.5,0.1"
-        raise ValueError(f"`--{option}` takes numbers such as {example}; got {text!r}") from error
+        raise ValueError(f"`--{option}` takes numbers such as 0.5,0.1; got {text!r}") from error

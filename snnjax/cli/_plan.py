@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 
 from .. import transforms
-from ..hardware import dynapcnn
-from ..train import images
 from ..viz import parameter_histograms
 from . import _report, _runs
 from ._options import RunArgument, one_line_errors
-from ._targets import random_key
 
 
 def plan(
@@ -35,20 +32,21 @@ def plan(
     with one_line_errors():
         opened = _runs.reopen(run)
         network, used = opened.state.model.network, opened.state.model.plan
-        key = random_key(opened.config)
+        key = opened.recipe.random_key()
         if plan is not None:
             used = transforms.plan(network, **transforms.load(plan)._asdict())
-        elif isinstance(used, dynapcnn.Plan):
-            for loss in images.losses(opened.config, opened.state.model, key=key):
-                print(loss)
-            if used.before is None:
+        else:
+            for row in opened.recipe.target.family.report(opened.recipe.deploy(opened.state.model)):
+                print(row)
+            used = getattr(used, "before", used)
+            if used is None:
                 return
-            used = used.before
         effects = transforms.report(used, network, key=key)
         if figures is not None:
             figures.mkdir(parents=True, exist_ok=True)
             for layer, figure in parameter_histograms(used, network, key=key).items():
-                figure.savefig(figures / f"{re.sub(r'[^a-zA-Z0-9]+', '_', layer).strip('_')}.png")
+                name = re.sub(r"[^a-zA-Z0-9]+", "_", layer).strip("_")
+                _report.write_figure(figure, figures / f"{name}.png")
     _report.print_effects(str(plan or run), effects, transforms.rules(used))
     if figures is not None:
         print(f"wrote {figures}/: a picture of each layer")

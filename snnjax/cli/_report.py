@@ -1,5 +1,8 @@
-"""What the commands print and write for people."""
+"""Tables, summaries and files that the commands give to people."""
 
+import dataclasses
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,42 +14,67 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import transforms
-from ..train.deploy import Scores
-from ..train.recipe import Trained
+from .._files import write_whole
+from ..train import Recipe, Scores
+from ..train._family import family
+from ..train.recipes import RECIPES
 from ._runs import Opened
-from ._targets import Target
+
+
+def _table(title: str, *columns: str, left: int = 1, **style: Any) -> Table:
+    """A table whose headings are wrapped where there is no room for them."""
+    table = Table(title=title, **style)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    return table
+
+
+def print_settings(name: str, recipe: type[Recipe]) -> None:
+    """The settings of a recipe, with their defaults."""
+    table = _table(f"settings of {name}", "--set", "default", "", left=3, box=box.SIMPLE_HEAD)
+    defaults = dataclasses.asdict(recipe())
+    for setting, words in recipe.documentation().items():
+        table.add_row(Text(setting), Text(_as_text(defaults[setting])), Text(words))
+    Console().print(table)
+    print(f"recipes: {', '.join(RECIPES)}; `snnjax train RECIPE --help` shows the settings of each")
+
+
+def _as_text(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_as_text, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else str(value)
 
 
 def print_scores(scores: Scores) -> None:
     """The table that a training run ends with."""
-    table = Table(title=f"held-out digits, all {scores.total}")
-    table.add_column("network")
-    table.add_column("right", justify="right")
-    table.add_column("test accuracy", justify="right")
+    table = _table(f"held-out data, all {scores.total}", "network", "right", "test accuracy")
     for name, right, share in scores.rows():
         table.add_row(name, str(right), f"{share:.2%}")
     Console().print(table)
 
 
-def print_usage(target: Target, spec: Any) -> None:
+def print_usage(spec: Any) -> None:
     """How full the chip is."""
-    table = Table(title=spec.chip.name)
-    for column in ("resource", "used", "limit"):
-        table.add_column(column, justify="left" if column == "resource" else "right")
-    for name, used, limit in target.usage(spec):
-        table.add_row(name, f"{used:,}", "no limit" if limit is None else f"{limit:,}")
+    table = _table(spec.chip.name, "resource", "used", "limit")
+    for row in family(spec).usage(spec):
+        limit = "no limit" if row.has is None else f"{row.has:,}"
+        table.add_row(Text(_resource(row)), f"{row.used:,}", limit)
     Console().print(table)
+
+
+def _resource(row: Any) -> str:
+    return row.resource if row.layer is None else f"{row.resource}, {row.layer}"
 
 
 def print_effects(
     title: str, effects: Sequence[transforms.Effect], rules: transforms.Rules
 ) -> None:
     """What a plan does to each parameter, and what it does to activations and states."""
-    table = Table(title=title, box=box.SIMPLE_HEAD)
-    for column in ("parameter", "family", "transform"):
-        table.add_column(column, overflow="fold")
-    for column in ("levels", "scale", "SQNR", "clipped"):
-        table.add_column(column, justify="right", no_wrap=True)
+    names = "parameter", "family", "transform", "levels", "scale", "SQNR", "clipped"
+    table = _table(title, *names, left=3, box=box.SIMPLE_HEAD)
     for e in effects:
         scale = "" if e.scale is None else f"{e.scale:.3g}"
         clipped = "" if e.clipped is None else f"{e.clipped:.2%}"
@@ -63,36 +91,70 @@ def print_effects(
         print(f"state {path}: {transform}")
 
 
-def summary(opened: Opened, trained: Trained, spec: Any, scores: Scores) -> str:
+def summary(opened: Opened, spec: Any, scores: Scores) -> str:
     """`summary.txt`: settings, accuracies, how full the chip is, and what parameters became."""
-    run, target, config, _, _ = opened
-    usage = target.usage(spec)
-    width = max(36, *(len(name) + 1 for name, _, _ in usage))
-    lines = [f"{run.recipe} for {spec.chip.name}", "", "test accuracy on the held-out split"]
+    settings = dataclasses.asdict(opened.recipe)
+    usage = family(spec).usage(spec)
+    width = max(36, *(len(_resource(row)) + 1 for row in usage))
+    lines = [
+        f"{opened.run.recipe.rpartition(':')[2]} for {spec.chip.name}",
+        "",
+        "test accuracy on the held-out split",
+    ]
     lines += [f"  {n:<32}{k:>5} of {scores.total}  {p:.2%}" for n, k, p in scores.rows()]
     lines += ["", "chip"]
-    lines += [f"  {n:<{width}}{u:>8,} of {'any' if m is None else f'{m:,}'}" for n, u, m in usage]
-    title, details = target.details(config, trained, spec)
-    lines += ["", title]
-    lines += [f"  {line}" for line in details]
+    for row in usage:
+        limit = "any" if row.has is None else f"{row.has:,}"
+        lines.append(f"  {_resource(row):<{width}}{row.used:>8,} of {limit}")
+    lines += ["", "parameters"]
+    lines += [f"  {row}" for row in family(spec).report(spec)]
     lines += ["", "settings"]
-    lines += [f"  {name} = {value}" for name, value in run.config.items()]
+    lines += [f"  {name} = {_as_text(value)}" for name, value in settings.items()]
     return "\n".join(lines) + "\n"
 
 
-def print_trace(target: Target, spec: Any, trace: Any) -> None:
+def print_trace(trace: Any) -> None:
     """Spikes of a simulation, in total and per sequence."""
-    out, hidden = target.spikes(spec, trace)
+    out = np.asarray(trace.spikes_out)
+    layers = trace.spikes[:-1] if isinstance(trace.spikes, tuple) else (trace.spikes,)
+    hidden = sum(int(np.asarray(x).sum()) for x in layers)
+    if out.ndim % 2 == 0:  # one recording: (time, classes), or with the two axes of a map
+        out = out[None]
     print(f"{len(out)} sequence(s) of {out.shape[1]} steps")
-    print(f"hidden spikes: {hidden.sum() / len(out):.1f} per sequence")
+    print(f"hidden spikes: {hidden / len(out):.1f} per sequence")
     print(f"output spikes: {out.sum() / len(out):.1f} per sequence")
     for i, counts in enumerate(out.sum(axis=1)[:10]):
-        print(f"  sequence {i}: {' '.join(map(str, counts))}")
-    if len(out) > 10:
-        print(f"  and {len(out) - 10} more; --out FILE.npz writes them all")
+        print(f"  sequence {i}: {' '.join(map(str, counts.ravel()))}")
 
 
-def write_trace(target: Target, trace: Any, path: Path) -> None:
+def write_trace(trace: Any, path: Path) -> None:
     """Every spike and state over time, as arrays in one .npz."""
-    arrays: dict[str, Any] = target.arrays(trace)
-    np.savez_compressed(path, **arrays)
+    arrays: dict[str, Any] = {}
+    for name, value in trace._asdict().items():
+        if isinstance(value, tuple) and not hasattr(value, "_fields"):
+            arrays |= {f"{name}_{i}": np.asarray(x) for i, x in enumerate(value)}
+        elif value is not None and name != "state":
+            arrays[name] = np.asarray(value)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_whole(path, content.getvalue())
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """A picture as a file of the kind that its name says, PNG for none."""
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix.removeprefix(".") or "png", dpi=150)
+    write_whole(path, content.getvalue())
+
+
+def write_export(value: Any, path: Path) -> None:
+    """The result of `export` as a file: text and bytes as they are, anything else as JSON."""
+    if isinstance(value, str | bytes):
+        write_whole(path, value)
+    else:
+        write_json(value, path)
+
+
+def write_json(value: Any, path: Path) -> None:
+    """A value as a JSON file."""
+    write_whole(path, json.dumps(value, indent=2, default=lambda array: array.tolist()) + "\n")

@@ -1,61 +1,108 @@
 """Run folders: a new one, and one that is there."""
 
 import dataclasses
-import shutil
-from collections.abc import Iterable
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import transforms
-from ..train import load_checkpoint
-from ..train.loop import TrainState
-from ..train.recipe import Training
-from ..train.run import Run
-from ._targets import DEFAULT_RECIPE, TARGETS, Target
+from ..train import Data, Recipe, Run, Target, TrainState, load_checkpoint
+from ..train._target import right
+from ..train.recipes import RECIPES, find_recipe
+
+_LARGEST_CONFIG = 1 << 20
 
 
 class Opened(NamedTuple):
     """A run folder, with all that it takes to go on with it."""
 
     run: Run
-    target: Target
-    config: Any
-    data: Any
+    recipe: Recipe
+    data: Data
     state: TrainState
 
 
-def settings(recipe: str, target: str, given: dict[str, Any]) -> Training:
-    """The settings of a recipe for a target, of which some are given.
+def read_config(path: Path) -> dict[str, Any]:
+    """Settings, and the name of a recipe, from a TOML file.
 
     Raises:
-        ValueError: if there is no such pair, or it has no such setting; or one is out of range.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not TOML, or too large for settings.
     """
-    found = target_of(recipe, target)
-    known = {field.name for field in dataclasses.fields(found.settings)}
-    for setting in given:
-        if setting not in known:
-            name = f"the target {target}" if recipe == DEFAULT_RECIPE else f"the recipe {recipe}"
-            raise ValueError(
-                f"`--{setting.replace('_', '-')}` is no option of {name}; leave it out"
-            )
-    return found.settings(**given)
+    size = path.stat().st_size
+    if size > _LARGEST_CONFIG:
+        raise ValueError(f"{path} is no file of settings: it has {size:,} bytes")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
 
 
-def in_one_stage(recipe: str, target: str, through: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are given, with one stage for all epochs.
+def choose(name: str | None, chip: str | None) -> tuple[str, type[Recipe]]:
+    """The recipe of a name; without one, the first for chips of the same family.
 
     Raises:
-        ValueError: if stages are given as well.
+        ValueError: if there is no such recipe or chip.
     """
-    if "stages" in given:
-        raise ValueError("`--through` and `--stages` both say what training goes through; give one")
-    epochs = given.get("epochs", target_of(recipe, target).settings().epochs)
-    return {**given, "stages": f"{through}:{epochs}"}
+    if name is not None:
+        return find_recipe(name)
+    for known, recipe in RECIPES.items():
+        if chip is None or Target(recipe().chip).family is Target(chip).family:
+            return known, recipe
+    raise ValueError(f"no recipe has a chip of the family of {chip}; name one")
+
+
+def make_recipe(
+    recipe: type[Recipe],
+    config: Mapping[str, Any],
+    assignments: Sequence[str],
+    flags: Mapping[str, Any],
+) -> Recipe:
+    """A recipe with its settings.
+
+    Args:
+        recipe: its class.
+        config: settings from a file; the others come before these.
+        assignments: `name=value`, as text.
+        flags: values of flags by name, None for those that are not given; `through` is one stage
+            for all epochs.
+
+    Raises:
+        ValueError: if there is no such setting, one is given twice, or out of range.
+    """
+    given: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"`--set` takes NAME=VALUE, such as epochs=10; got {assignment!r}")
+        if name in given:
+            raise ValueError(f"`--set {name}=...` is given twice; give one")
+        given[name] = recipe.parse(name, text)
+    for name, value in flags.items():
+        setting = "stages" if name == "through" else name
+        if value is None:
+            continue
+        if setting not in recipe.documentation():
+            raise ValueError(f"`--{name}` is no option of this recipe; leave it out")
+        if setting in given:
+            raise ValueError(f"`--{name}` and `--set {setting}=...` say the same; give one")
+        given[setting] = value
+    values = {**config, **given}
+    if flags.get("through") is not None:
+        epochs = values.get("epochs") or recipe().epochs
+        values["stages"] = f"{flags['through']}:{epochs}"
+    if isinstance(values.get("data"), str):
+        values["data"] = os.path.abspath(values["data"])
+    return recipe.from_dict(values)
 
 
 def refuse_with_resume(given: Iterable[str]) -> None:
     """Raise ValueError if options are given that a run which goes on has from its folder."""
-    options = [f"`--{name.replace('_', '-')}`" for name in given]
+    options = [f"`--{name}`" for name in given]
     if options:
         raise ValueError(
             f"{', '.join(options)} cannot change in a run that goes on, with its own settings; "
@@ -63,59 +110,66 @@ def refuse_with_resume(given: Iterable[str]) -> None:
         )
 
 
-def target_of(recipe: str, target: str) -> Target:
-    """What trains by a recipe for a target.
-
-    Raises:
-        ValueError: if there is no such recipe, or none for that target.
-    """
-    recipes = list(dict.fromkeys(known for known, _ in TARGETS))
-    if recipe not in recipes:
-        raise ValueError(f"`recipe` must be one of {', '.join(recipes)}; got {recipe!r}")
-    targets = [family for known, family in TARGETS if known == recipe]
-    if target not in targets:
-        what = f"`target` must be one of {', '.join(targets)}"
-        what += "" if recipe == DEFAULT_RECIPE else f" with the recipe {recipe}"
-        raise ValueError(f"{what}; got {target!r}")
-    return TARGETS[recipe, target]
-
-
-def create(folder: Path, recipe: str, name: str, config: Training, plan: Path | None) -> Opened:
-    """A new run for a target. What cannot be trained is refused before there is a folder.
+def create(folder: Path, name: str, recipe: Recipe, plan: Path | None) -> Opened:
+    """A new run. What cannot be trained is refused before there is a folder.
 
     Raises:
         FileExistsError: if there is something at `folder` already.
         ValueError: if the network does not fit the chip, or the plan does not fit the network or is
             not trained through.
     """
-    target = target_of(recipe, name)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; choose another folder or remove it")
     rules = None if plan is None else transforms.load(plan)
-    if plan is not None and all(stage.through != "plan" for stage in config.schedule):
+    if plan is not None and all(stage.through != "plan" for stage in recipe.schedule):
         raise ValueError(
-            f"`--plan` has no use where no stage goes through it; the stages are {config.stages}"
+            f"`--plan` has no use where no stage goes through it; the stages are {recipe.stages}"
         )
-    target.require_fit(config, rules)
-    data = target.recipe.load_data(config)
-    state = target.recipe.start(config, data, rules)
-    if plan is not None:
-        target.require_plan(config, state.model)
-    run = Run.create(folder, recipe, dataclasses.asdict(config), name)
-    if plan is not None:
-        shutil.copyfile(plan, run.plan)
-    return Opened(run, target, config, data, state)
+    data = recipe.load_data()
+    state = recipe.start(data, rules)
+    text = None if plan is None else plan.read_text(encoding="utf-8")
+    run = Run.create(folder, name, dataclasses.asdict(recipe), text)
+    return Opened(run, recipe, data, state)
 
 
-def reopen(folder: Path) -> Opened:
+def recipe_of(run: Run) -> Recipe:
+    """The recipe of a run, with its settings.
+
+    Raises:
+        ValueError: if the recipe is not known, or a setting is out of range.
+    """
+    _, recipe = find_recipe(run.recipe)
+    try:
+        return recipe.from_dict(run.settings)
+    except ValueError as error:
+        raise ValueError(f"{run.path / 'config.json'}: {error}") from error
+
+
+def reopen(folder: Path, *, to_train: bool = False) -> Opened:
     """A run as its last checkpoint left it, with the plan that it was trained with.
+
+    Args:
+        folder: the run folder.
+        to_train: begin anew where there is no checkpoint yet.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no checkpoint in it.
         ValueError: if it is not a run folder, or of a recipe that is not known.
     """
     run = Run.open(folder)
-    target = target_of(run.recipe, run.target)
-    config = target.settings.from_dict(run.config)
+    recipe = recipe_of(run)
     rules = transforms.load(run.plan) if run.plan.exists() else None
-    data = target.recipe.load_data(config)
-    state = load_checkpoint(run.checkpoint, target.recipe.start(config, data, rules))
-    return Opened(run, target, config, data, state)
+    data = recipe.load_data()
+    state = recipe.start(data, rules)
+    if run.has_checkpoint or not to_train:
+        state = load_checkpoint(run.checkpoint, state)
+    return Opened(run, recipe, data, state)
+
+
+def simulate_held_out(run: Run, spec: Any) -> tuple[Any, np.ndarray]:
+    """The trace of all held-out data in the simulator, and which answers are right."""
+    recipe = recipe_of(run)
+    data = recipe.load_data()
+    rasters, labels = data.test
+    trace, answers = recipe.target.simulate(recipe.make_network(data), spec, rasters)
+    return trace, np.asarray(right(answers, labels))

@@ -1,17 +1,25 @@
-"""Training: the loop, checkpoints and ready-made recipes."""
+"""Training: recipes, the loop they run, checkpoints and run folders."""
 
-from .checkpoint import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
-from .listen import Heard as Heard, listen as listen
-from .loop import (
+from ._checkpoint import (
+    Checkpoints as Checkpoints,
+    load_checkpoint as load_checkpoint,
+    save_checkpoint as save_checkpoint,
+)
+from ._listen import Heard as Heard, listen as listen
+from ._loop import (
     TrainState as TrainState,
     init_state as init_state,
     make_epoch as make_epoch,
     run_epochs as run_epochs,
 )
-from .robustness import (
+from ._recipe import Data as Data, Recipe as Recipe, Trained as Trained
+from ._robustness import (
     MismatchSweep as MismatchSweep,
     adversarial_loss as adversarial_loss,
     attack as attack,
     kl_divergence as kl_divergence,
     mismatch_sweep as mismatch_sweep,
 )
+from ._run import Run as Run
+from ._settings import Settings as Settings
+from ._target import Scores as Scores, Target as Target

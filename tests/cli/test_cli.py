@@ -11,13 +11,14 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+from snnjax.cli import _runs
 from snnjax.hardware import xylo
-from snnjax.train import digits, save_checkpoint
-from snnjax.train.run import Run
+from snnjax.train import Run
+from snnjax.train.recipes import RECIPES
 
-from ._commands import call, trained
+from ._commands import call, lines_of, settings, trained
 
-SMALL = ["--hidden", "24,16", "--time-constants", "2,4", "--epochs", "3", "--batch-size", "64"]
+SMALL = ["--epochs", "3", *settings(hidden="24,16", time_constants="2,4", batch_size=64)]
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,14 @@ def test_train_ends_with_the_three_accuracies_and_leaves_the_whole_folder(run):
     folder, output = run
     for row in ("float network", "transformed parameters", "integers, bit-exact simulator"):
         assert row in output
-    assert {p.name for p in folder.iterdir()} == {
+    assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {
         "checkpoint",
         "config.json",
         "metrics.jsonl",
         "summary.txt",
         "xylo.json",
     }
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = lines_of(folder)
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] < lines[0]["loss"]
     summary = (folder / "summary.txt").read_text()
@@ -72,11 +73,11 @@ def test_check_fails_where_a_limit_is_broken(run, tmp_path):
 
 def test_export_writes_the_integers_that_fit(run, tmp_path):
     out = tmp_path / "mine.json"
-    assert call("export", run[0], out).exit_code == 0
+    assert call("export", run[0], out, "--format", "json").exit_code == 0
     assert eqx.tree_equal(xylo.load(out), xylo.load(run[0] / "xylo.json"))
     result = call("export", run[0], out, "--readout")
     assert result.exit_code == 2
-    assert "`--readout` is no option of the target xylo" in result.stderr
+    assert "`--readout` is no option of Xylo Audio 3" in result.stderr
 
 
 def test_simulate_repeats_the_accuracy_of_training(run):
@@ -100,24 +101,6 @@ def test_simulate_runs_a_raster_of_the_user_and_writes_every_state(run, tmp_path
         for name in written.files:
             np.testing.assert_array_equal(written[name], getattr(trace, name))
         assert set(written.files) == set(trace._fields) - {"state"}
-
-
-@pytest.mark.slow
-def test_resuming_after_an_interruption_gives_what_training_in_one_go_gives(run, tmp_path):
-    whole, parts = run[0], tmp_path / "parts"
-    parts.mkdir()
-    shutil.copy(whole / "config.json", parts)
-    config = digits.DigitsConfig.from_dict(Run.open(parts).config)
-    data = digits.load_data(config)
-    state, _ = next(digits.train(config, data, digits.start(config, data)))
-    save_checkpoint(parts / "checkpoint", state)
-    result = call("train", "--resume", parts)
-    assert result.exit_code == 0, result.output
-    epochs = [
-        json.loads(line)["epoch"] for line in (parts / "metrics.jsonl").read_text().splitlines()
-    ]
-    assert epochs == [2, 3]
-    assert eqx.tree_equal(xylo.load(whole / "xylo.json"), xylo.load(parts / "xylo.json"))
 
 
 def bad_raster(values):
@@ -193,11 +176,16 @@ def test_a_truncated_spec_is_a_clear_error(run, tmp_path, command):
     [
         (("--chip", "loihi"), "audio2"),
         (("--chip", "audio2"), "8 output neurons"),
-        (("--hidden", "2000,16"), "992"),
-        (("--hidden", "many"), "--hidden"),
-        (("--epochs", "0"), "epochs"),
+        (("--set", "hidden=2000,16"), "992"),
+        (("--set", "hidden=many"), "`hidden` must be whole numbers; got 'many'"),
+        (("--set", "hidden"), "`--set` takes NAME=VALUE"),
+        (("--set", "width=3"), "`width` is no setting; there are attack, batch_size"),
+        (("--set", "seed=1", "--seed", "2"), "`--seed` and `--set seed=...` say the same"),
+        (("--set", "seed=1", "--set", "seed=1"), "`--set seed=...` is given twice"),
+        (("--epochs", "0"), "`epochs` must be above 0; got 0"),
         (("--bits", "9"), "bits"),
-        (("--time-constants", "2"), "time_constants"),
+        (("--set", "time_constants=2"), "time_constants"),
+        (("--set", "method=bad"), "`method` must be one of global, channel, least_squares"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_training_and_leaves_no_folder(
@@ -215,15 +203,61 @@ def test_an_existing_folder_is_not_overwritten(tmp_path):
     assert "exists" in result.stderr
 
 
-def test_help_of_train_names_every_option():
+def test_help_of_train_names_every_option_and_the_settings_of_the_main_job():
     result = subprocess.run(
         [sys.executable, "-c", "from snnjax.cli import main; main()", "train", "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    for option in ("--out", "--resume", "--epochs", "--seed", "--chip", "--hidden", "--method"):
+    for option in ("--out", "--resume", "--epochs", "--seed", "--chip", "--config", "--set"):
         assert option in result.stdout
+    for setting in ("hidden", "128,128", "tau_mem", "p_dropout", "dt", "method", "plan:70"):
+        assert setting in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parts"),
+    [
+        ("images", ["8,16", "plan:40", "speck2f", "most pixels by which an image is moved"]),
+        ("speech", ["float:80,chip:40", "stretch", "mask_bands"]),
+        ("arrays", ["test_fraction", "the .npz file"]),
+    ],
+)
+def test_help_of_a_recipe_has_its_settings_with_their_defaults(recipe, parts):
+    words = " ".join(call("train", recipe, "--help").output.replace("│", " ").split())
+    assert all(part in words for part in parts)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values())
+def test_every_setting_is_documented(recipe):
+    assert all(recipe.documentation().values())
+
+
+def test_a_file_of_settings_gives_what_options_do_not(tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text('recipe = "images"\nchannels = [3, 4]\nsteps = 5\nseed = 7\n')
+    values = _runs.read_config(config)
+    assert values.pop("recipe") == "images"
+    made = _runs.make_recipe(RECIPES["images"], values, ["steps=4"], {"seed": None, "epochs": 2})
+    assert made == RECIPES["images"](channels=(3, 4), steps=4, seed=7, epochs=2)
+    config.write_text("steps = true\n")
+    result = call("train", "--config", config, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "`steps` must be a whole number; got True" in result.stderr
+    for text in ("steps = ", "a = " + "[" * 100_000):
+        config.write_text(text)
+        result = call("train", "--config", config, "--out", tmp_path / "run")
+        assert result.exit_code == 2
+        assert "mine.toml is not TOML" in result.stderr
+
+
+def test_the_chip_names_the_recipe_where_no_recipe_is_given():
+    assert [_runs.choose(None, chip)[0] for chip in (None, "imu", "speck2e")] == [
+        "digits",
+        "digits",
+        "images",
+    ]
 
 
 def test_fidelity_compares_the_network_with_its_integers(run, tmp_path):
@@ -247,7 +281,7 @@ def test_mismatch_at_level_0_is_the_network_as_it_was_trained(run):
 
 
 @pytest.mark.parametrize(
-    "options", [("--epochs", 99), ("--target", "dynapcnn"), ("--out", "elsewhere")]
+    "options", [("--epochs", 99), ("--set", "steps=3"), ("--out", "elsewhere")]
 )
 def test_a_run_that_goes_on_takes_no_other_settings(run, options):
     result = call("train", "--resume", run[0], *options)
@@ -270,6 +304,5 @@ def test_a_run_that_somebody_stops_goes_on_from_its_last_epoch(run, tmp_path, mo
     monkeypatch.setattr(Run, "log", log)
     result = call("train", "--resume", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["epoch"] for line in lines_of(tmp_path / "run")] == [1, 2, 3]
     assert eqx.tree_equal(xylo.load(tmp_path / "run/xylo.json"), xylo.load(folder / "xylo.json"))

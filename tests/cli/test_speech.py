@@ -10,12 +10,12 @@ from scipy.io import wavfile
 
 from snnjax.cli import _runs
 from snnjax.hardware import xylo
-from snnjax.train import save_checkpoint
+from snnjax.train import Run, save_checkpoint
 
-from ._commands import call, trained
+from ._commands import call, lines_of, settings, trained
 
-SMALL = ["--recipe", "speech", "--hidden", "16", "--time-constants", "2", "--steps", "30"]
-STAGES = ["--stages", "float:30,plan:2,chip:2", "--batch-size", "20", "--learning-rate", "0.03"]
+SMALL = ["speech", *settings(hidden=16, time_constants=2, steps=30, batch_size=20)]
+STAGES = settings(stages="float:30,plan:2,chip:2", learning_rate=0.03)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_training_in_stages_leaves_the_whole_folder(run):
     folder, output = run
     assert "float network" in output
     assert "transformed parameters" not in output  # the last stage has no plan
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [line["through"] for line in lines] == ["float"] * 30 + ["plan"] * 2 + ["chip"] * 2
+    through = [line["through"] for line in lines_of(folder)]
+    assert through == ["float"] * 30 + ["plan"] * 2 + ["chip"] * 2
     summary = (folder / "summary.txt").read_text()
     for part in ("speech for Xylo Audio 3", "of 50", "stages = float:30,plan:2,chip:2"):
         assert part in summary
@@ -52,7 +52,7 @@ def test_the_other_commands_take_the_run(run):
     folder, output = run
     result = call("simulate", folder)
     assert result.exit_code == 0, result.output
-    right = int(result.output.split("held-out digits: ")[1].split()[0])
+    right = int(result.output.split("held-out data: ")[1].split()[0])
     assert re.search(rf"simulator\s*│\s*{right} │", output)
     for command in (("check", folder), ("fidelity", folder)):
         result = call(*command)
@@ -61,39 +61,35 @@ def test_the_other_commands_take_the_run(run):
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings, tmp_path):
-    opened = _runs.create(
-        tmp_path / "parts", "speech", "xylo", _runs.reopen(run[0]).config, plan=None
-    )
-    state, _ = next(opened.target.recipe.train(opened.config, opened.data, opened.state))
-    save_checkpoint(opened.run.checkpoint, state)
+    parts = tmp_path / "parts"
+    _, recipe, data, _ = _runs.reopen(run[0])
+    made = Run.create(parts, "speech", Run.open(run[0]).settings)
+    state, _ = next(recipe.train(data, recipe.start(data)))
+    save_checkpoint(made.checkpoint, state)
     for epoch in (1, 2, 3):  # it was interrupted some epochs after the checkpoint
-        opened.run.log(epoch=epoch)
-    result = call("train", "--resume", tmp_path / "parts")
+        made.log(epoch=epoch)
+    result = call("train", "--resume", parts)
     assert result.exit_code == 0, result.output
-    lines = opened.run.metrics.read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 35))
-    assert eqx.tree_equal(xylo.load(tmp_path / "parts/xylo.json"), xylo.load(run[0] / "xylo.json"))
+    assert [line["epoch"] for line in lines_of(parts)] == list(range(1, 35))
+    assert eqx.tree_equal(xylo.load(parts / "xylo.json"), xylo.load(run[0] / "xylo.json"))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--recipe", "speech"), "`data` must be the folder of the Free Spoken Digit Dataset"),
-        (("--recipe", "music"), "`recipe` must be one of digits, speech; got 'music'"),
+        (("speech",), "`data` must be the folder of the Free Spoken Digit Dataset"),
+        (("music",), "`recipe` must be one of digits, images, speech, arrays, or FILE.py:CLASS"),
+        (("speech", "--chip", "speck2f"), "`method` is no option of the chip speck2f"),
+        (("speech", "--set", "noise=1"), "`noise` is no setting"),
+        (("--set", "stretch=0.1"), "`stretch` is no setting"),
+        (("--through", "chip", "--set", "stages=chip:3"), "`--through` and `--set stages=...` say"),
         (
-            ("--recipe", "speech", "--target", "dynapcnn"),
-            "`target` must be one of xylo with the recipe speech; got 'dynapcnn'",
-        ),
-        (("--recipe", "speech", "--noise", "1"), "`--noise` is no option of the recipe speech"),
-        (("--stretch", "0.1"), "`--stretch` is no option of the target xylo"),
-        (("--through", "chip", "--stages", "chip:3"), "`--through` and `--stages` both say"),
-        (
-            ("--stages", "float:100,chip:1", "--epochs", "5"),
+            ("--set", "stages=float:100,chip:1", "--epochs", "5"),
             "`epochs` is 5, of which none are left to go through the chip",
         ),
-        (("--batch-size", "5000"), "`batch_size` is 5000, but there are 1437 sequences"),
-        (("--recipe", "speech", "--snr", "9.5,20"), "`snr` must have the larger number of dB"),
-        (("--stages", "chip:x"), "`stages` must be some of float, plan, chip"),
+        (("--set", "batch_size=5000"), "`batch_size` is 5000, but there are 1437 sequences"),
+        (("speech", "--set", "snr=9.5,20"), "`snr` must have the larger number of dB"),
+        (("--set", "stages=chip:x"), "`stages` must be some of float, plan, chip"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(options, message, tmp_path):
@@ -115,7 +111,7 @@ def test_a_plan_that_nothing_goes_through_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_written_digits_through_the_chip(tmp_path):
-    small = ["--hidden", "16", "--time-constants", "2", "--batch-size", "128", "--epochs", "2"]
+    small = ["--epochs", "2", *settings(hidden=16, time_constants=2, batch_size=128)]
     folder, output = trained(tmp_path / "run", *small, "--through", "chip", "--bits", "4")
     assert "transformed parameters" not in output
     assert xylo.load(folder / "xylo.json").weight_shift_in == 4

@@ -9,9 +9,8 @@ import pytest
 
 from snnjax import transforms
 from snnjax.hardware import dynapcnn
-from snnjax.train import images, init_state
-from snnjax.train.deploy import score_answers
-from snnjax.train.recipe import Trained, make_optimizer
+from snnjax.train import Trained, init_state
+from snnjax.train.recipes import Images
 
 DATA = Path(__file__).parents[3] / "shared/data/mnist-t10k"
 
@@ -23,16 +22,16 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def config():
-    return images.ImagesConfig(data=str(DATA), epochs=10, steps=4, shift=2)
+    return Images(data=str(DATA), epochs=10, steps=4, shift=2)
 
 
 @pytest.fixture(scope="module")
 def data(config):
-    return images.load_data(config)
+    return config.load_data()
 
 
 def trained(config, data, state):
-    *_, (after, metrics) = images.train(config, data, state)
+    *_, (after, metrics) = config.train(data, state)
     print(f"last epoch: {metrics}")
     return after.model
 
@@ -45,12 +44,11 @@ def share_of(spec, data):
 
 
 def test_mnist_above_97_percent_on_speck_and_within_half_a_point_of_float(config, data):
-    model = trained(config, data, images.start(config, data))
-    spec = images.deploy(config, model)
+    model = trained(config, data, config.start(data))
+    spec = config.deploy(model)
     assert dynapcnn.check(spec, "speck2f") == ()
     rasters, labels = data.test
-    answers = spec.classes(dynapcnn.simulate(spec, rasters, record=False).spikes_out)
-    scores = score_answers(model.network, model.plan, answers, rasters, labels)
+    scores = config.score(model, spec, data)
     shares = [share for _, _, share in scores.rows()]
     for name, right, share in scores.rows():
         print(f"{name}: {right} of {scores.total}, {share:.2%}")
@@ -62,9 +60,9 @@ def test_mnist_above_97_percent_on_speck_and_within_half_a_point_of_float(config
 
 def test_discretising_after_training_as_the_peer_does(config, data):
     """With its usual lower bound it does well; without one, its weights all but vanish."""
-    model = images.make_model(config)
+    model = config.make_network()
     plain = Trained(model, transforms.plan(model))
-    state = init_state(plain, make_optimizer(config, len(data.train[1])))
+    state = init_state(plain, config.optimizer(len(data.train[1])))
     network = trained(config, data, state).network
     bounds = lambda m: [m.layers[i].min_vmem for i in (1, 3, 6)]  # noqa: E731
     free = eqx.tree_at(bounds, network, replace_fn=lambda x: jnp.full_like(x, -1e4))

@@ -6,13 +6,32 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.train.digits import Data, DigitsConfig, load_data, start, train
-from snnjax.train.recipe import make_optimizer
+from snnjax.train import Data
+from snnjax.train.recipes import Digits, Speech
 
 
 def test_settings_survive_the_way_through_json():
-    config = DigitsConfig.from_dict({"epochs": 3, "hidden": [4, 5], "noise": 1})
+    config = Digits.from_dict({"epochs": 3, "hidden": [4, 5], "noise": 1})
     assert (config.epochs, config.hidden, config.noise) == (3, (4, 5), 1)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "text", "value"),
+    [
+        (Digits, "epochs", "none", None),
+        (Digits, "epochs", "3", 3),
+        (Digits, "hidden", "3,4", (3, 4)),
+        (Digits, "hidden", "", ()),
+        (Digits, "noise", "1e-3", 1e-3),
+        (Digits, "method", "global", "global"),
+        (Speech, "snr", "20,9.5", (20.0, 9.5)),
+        (Speech, "snr", "none", None),
+        (Speech, "data", "some/where", "some/where"),
+    ],
+)
+def test_a_setting_is_read_from_text_by_its_type(recipe, name, text, value):
+    found = recipe.parse(name, text)
+    assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
@@ -30,18 +49,18 @@ def test_settings_survive_the_way_through_json():
     ],
 )
 def test_stages_are_numbers_of_epochs_or_shares_of_them(settings, epochs, schedule):
-    config = DigitsConfig(**settings)
+    config = Digits(**settings)
     assert config.epochs == epochs
     assert list(config.schedule) == schedule
     assert config.last_stage == schedule[-1][0]
     seen = [config.through(epoch) for epoch in range(epochs)]
     assert seen == [through for through, begin, end in schedule for _ in range(begin, end)]
-    assert DigitsConfig.from_dict(dataclasses.asdict(config)) == config
+    assert Digits.from_dict(dataclasses.asdict(config)) == config
 
 
 def test_the_rate_of_each_stage_falls_to_0_from_its_own_start():
-    config = DigitsConfig(stages="float:2,chip:1", batch_size=5, learning_rate=0.3, later_rate=0.5)
-    optimizer = make_optimizer(config, 20)
+    config = Digits(stages="float:2,chip:1", batch_size=5, learning_rate=0.3, later_rate=0.5)
+    optimizer = config.optimizer(20)
     x, rates = jnp.ones(()), []
     state = optimizer.init(x)
     for _ in range(12):
@@ -54,35 +73,49 @@ def test_the_rate_of_each_stage_falls_to_0_from_its_own_start():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epoch": 3}, "unknown settings: epoch"),
-        ({"epochs": "abc"}, "`epochs` must be a whole number; got 'abc'"),
+        ({"epoch": 3}, "`epoch` is no setting; there are attack, batch_size"),
+        ({"epochs": "abc"}, "`epochs` must be a whole number or none; got 'abc'"),
+        ({"epochs": True}, "`epochs` must be a whole number or none; got True"),
         ({"epochs": 0}, "`epochs` must be above 0; got 0"),
         ({"stages": "plan:3,chips:2"}, "`stages` must be some of float, plan, chip.*'plan:3,chips"),
         ({"stages": "plan:0"}, "each with its number of epochs.*got 'plan:0'"),
         ({"stages": "plan:"}, "each with its number of epochs.*got 'plan:'"),
-        ({"stages": 3}, "`stages` must be like"),
-        ({"hidden": 3}, "`hidden` must be like"),
+        ({"stages": "plan:" + 5000 * "9"}, "each with its number of epochs"),
+        ({"stages": 3}, "`stages` must be text; got 3"),
+        ({"hidden": 3}, "`hidden` must be whole numbers; got 3"),
+        ({"hidden": [3, 2.5]}, r"`hidden` must be whole numbers; got \[3, 2.5\]"),
+        ({"hidden": [10**9, 4]}, "the network has .* parameters, more than"),
+        ({"steps": 10**7}, "`steps` must be at most 10,000; got 10000000"),
+        ({"method": "bad"}, "`method` must be one of global, channel, least_squares; got 'bad'"),
+        ({"chip": "../../x"}, "`chip`: .*audio3.*got '../../x'"),
         ({"noise": -1.0}, "`noise` must be at least 0"),
-        ({"noise": float("nan")}, "`noise` must be at least 0; got nan"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be above 0; got nan"),
+        ({"noise": float("nan")}, "`noise` must be a finite number; got nan"),
+        ({"learning_rate": float("inf")}, "`learning_rate` must be a finite number; got inf"),
+        ({"learning_rate": 10**400}, "`learning_rate` must be a finite number"),
+        ({"seed": -1}, "`seed` must be at least 0; got -1"),
+        ({"p_dropout": True}, "`p_dropout` must be a finite number; got True"),
     ],
 )
 def test_other_settings_are_an_error_that_names_them(settings, message):
+    def begin():
+        recipe = Digits.from_dict(settings)
+        recipe.start(recipe.load_data())
+
     with pytest.raises(ValueError, match=message):
-        DigitsConfig.from_dict(settings)
+        begin()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["mismatch", "attack"])
 def test_training_against_mismatch_and_attacks_is_another_training(setting):
-    config = DigitsConfig(hidden=(6,), time_constants=(2,), batch_size=32)
-    data = load_data(config)
+    config = Digits(hidden=(6,), time_constants=(2,), batch_size=32)
+    data = config.load_data()
     few = Data((data.train[0][:64], data.train[1][:64]), data.test)
 
     def first_epoch(config):
-        _, metrics = next(train(config, few, start(config, few)))
+        _, metrics = next(config.train(few, config.start(few)))
         return float(metrics["loss"])
 
     assert first_epoch(dataclasses.replace(config, **{setting: 0.2})) != first_epoch(config)
     with pytest.raises(ValueError, match=f"`{setting}` must be at least 0; got -0.1"):
-        DigitsConfig(**{setting: -0.1})
+        Digits(**{setting: -0.1})

@@ -1,0 +1,298 @@
+"""A recipe: the settings of a training run, its data, network, training and scoring."""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from .. import quant, transforms
+from .._typing import FloatArray, Key, PyTree
+from ..nn import Chain
+from ._fit import require_size, try_plan, without_warnings
+from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
+from ._robustness import adversarial_loss
+from ._settings import Settings
+from ._stages import Stage, Through, make_optimizer, schedule
+from ._target import Scores, Target, count_right, run_network
+
+
+class Data(NamedTuple):
+    """Sequences to train on, and held-out ones.
+
+    Attributes:
+        train: inputs as `Recipe.encode` takes them, and labels.
+        test: event counts, `(n, steps, channels)` or `(n, steps, channels, height, width)`, and
+            labels.
+    """
+
+    train: tuple[Array, Int[Array, " train"]]
+    test: tuple[Float[Array, "test steps *shape"], Int[Array, " test"]]
+
+
+class Trained(eqx.Module):
+    """All that training changes.
+
+    Attributes:
+        network: the network.
+        plan: its transforms, some of which may have settings that are learned.
+    """
+
+    network: Chain
+    plan: PyTree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(Settings, abc.ABC):
+    """Settings of a training run, and what is done with them.
+
+    A recipe of one's own is a frozen dataclass that extends this one. Its fields are its settings,
+    and it has three methods: `load_data`, `make_network` and, unless the data are event counts as
+    they are, `encode`. All others can be replaced as well.
+
+    Attributes:
+        chip: short name of the chip, which also names its family.
+        bits: bits of the weights; none for as many as the chip has.
+        seed: of the weights, the order of the data and all noise.
+        stages: what is trained through and for how many epochs, in order: float:40,chip:20. With
+            `epochs` the numbers are shares of it.
+        epochs: passes over the training data in all stages; none for as many as `stages` say.
+        batch_size: sequences per step.
+        learning_rate: of Adam at the start of the first stage; it falls to 0 along a cosine.
+        later_rate: factor on it in the stages after the first.
+        spikes_per_logit: lead in spikes that counts as one unit of the logits in the loss; more of
+            them ask for a lead that rounding does not easily turn into a tie.
+        mismatch: standard deviation of the weights in training, relative to each, drawn anew at
+            every step; see `snnjax.quant.mismatch`.
+        attack: largest change of a weight, relative to it, by an adversary in training; see
+            `snnjax.train.adversarial_loss`. A step takes 12 times as long.
+    """
+
+    chip: str = "audio3"
+    bits: int | None = None
+    seed: int = 0
+    stages: str = "plan:70"
+    epochs: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    later_rate: float = 1 / 3
+    spikes_per_logit: float = 2.0
+    mismatch: float = 0.0
+    attack: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("seed", least=0, most=2**32 - 4)
+        if self.epochs is not None:
+            self._require("epochs", above=0)
+        object.__setattr__(self, "epochs", schedule(self.stages, self.epochs)[-1].end)
+        self._require("epochs", "batch_size", above=0, most=1_000_000)
+        self._require("learning_rate", "later_rate", "spikes_per_logit", above=0)
+        self._require("mismatch", "attack", least=0)
+        self.target  # noqa: B018  refuses a chip or an option that is not known
+
+    @abc.abstractmethod
+    def load_data(self) -> Data:
+        """The data to train and to test on."""
+
+    @abc.abstractmethod
+    def make_network(self, data: Data) -> Chain:
+        """A network that is not trained yet, for data of these shapes."""
+
+    def encode(self, inputs: Array, *, key: Key) -> Float[Array, "n steps *shape"]:
+        """Event counts of training inputs, with whatever is random in them; the inputs as is.
+
+        Args:
+            inputs: a batch of the training data.
+            key: for noise and other changes at random.
+        """
+        return jnp.asarray(inputs, float)
+
+    @property
+    def compiled(self) -> Literal["epoch", "step"]:
+        """What one compiled call of training does; see `make_epoch`."""
+        return "epoch"
+
+    def options(self) -> Mapping[str, Any]:
+        """Arguments of the verbs of the chip's family; see `Target`."""
+        return {"bits": self.bits}
+
+    @final
+    @property
+    def target(self) -> Target:
+        """The chip with its options."""
+        return Target(self.chip, self.options())
+
+    @final
+    @property
+    def schedule(self) -> tuple[Stage, ...]:
+        """The stages by their epochs."""
+        return schedule(self.stages, self.epochs)
+
+    @final
+    @property
+    def last_stage(self) -> Through:
+        """What the last epochs go through, and so what the result was made for."""
+        return self.schedule[-1].through
+
+    def through(self, epoch: int) -> Through:
+        """What an epoch, counted from 0, goes through."""
+        return next(stage.through for stage in self.schedule if epoch < stage.end)
+
+    def random_key(self) -> Key:
+        """What the random transforms of a plan draw from once training is over."""
+        return jax.random.key(self.seed + 2)
+
+    def make_plan(self, network: Chain, rules: transforms.Rules | None = None) -> PyTree:
+        """What training sees of the chip in a stage "plan".
+
+        Args:
+            network: the network.
+            rules: transforms of the user's, such as `transforms.load` reads. They come before the
+                chip's own where a plan of the chip takes them, and stand in their place elsewhere.
+
+        Raises:
+            ValueError: if the network does not fit the chip.
+        """
+        with without_warnings():
+            own = self.target.call("plan", network)
+        if rules is None:
+            return own
+        given = transforms.plan(network, **rules._asdict())
+        takes = self.target.takes("plan", "before")
+        return self.target.call("plan", network, before=given) if takes else given
+
+    def start(self, data: Data, rules: transforms.Rules | None = None) -> TrainState:
+        """The state before the first epoch; its `model` is a `Trained`.
+
+        Raises:
+            ValueError: if the network does not fit the chip, the plan does not fit the network, or
+                there are too few data for a batch.
+        """
+        require_size(lambda: self.make_network(data))
+        network = self.make_network(data)
+        trained = Trained(network, self.make_plan(network, rules))
+        state = init_state(trained, self.optimizer(len(data.train[1])))
+        if rules is not None:
+            batch = jax.tree.map(lambda x: x[: self.batch_size], data.train)
+            try_plan(self.loss("plan"), trained, batch)
+            with without_warnings():
+                self.deploy(trained)
+        return state
+
+    def optimizer(self, sequences: int) -> optax.GradientTransformation:
+        """The optimizer, for so many sequences to train on.
+
+        Raises:
+            ValueError: if there are too few for one batch.
+        """
+        steps = batches_of(sequences, self.batch_size)
+        return make_optimizer(self.schedule, steps, self.learning_rate, self.later_rate)
+
+    def train(self, data: Data, state: TrainState) -> Iterator[tuple[TrainState, Metrics]]:
+        """Train from `state` to the last epoch of the last stage.
+
+        Training that was interrupted goes on as it would have.
+
+        Yields:
+            The state and the metrics after each epoch.
+        """
+        optimizer = self.optimizer(len(data.train[1]))
+        key = jax.random.key(self.seed + 1)
+        for stage in self.schedule:
+            if int(state.epoch) < stage.end:
+                epoch = make_epoch(
+                    self.loss(stage.through), optimizer, self.batch_size, compiled=self.compiled
+                )
+                for after, metrics in run_epochs(epoch, state, data.train, stage.end, key):
+                    state = after
+                    yield after, metrics
+
+    def loss(self, through: Through) -> Loss:
+        """Cross-entropy of the readout's spike counts, and the share of right answers.
+
+        Args:
+            through: what the network is run through.
+        """
+
+        def counts(trained: Trained, batch: Any, key: Key) -> FloatArray:
+            event_key, own_key = jax.random.split(key)
+            events = self.encode(batch[0], key=event_key)
+            spikes = self.spikes(through, trained, events, key=own_key)
+            return spikes.sum(axis=1) / self.spikes_per_logit
+
+        def task(logits: FloatArray, batch: Any) -> tuple[FloatArray, Metrics]:
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+            return losses.mean(), {"accuracy": (logits.argmax(-1) == batch[1]).mean()}
+
+        if self.attack:
+            return adversarial_loss(counts, task, level=self.attack)
+        return lambda trained, batch, key: task(counts(trained, batch, key), batch)
+
+    def spikes(
+        self,
+        through: Through,
+        trained: Trained,
+        events: Float[Array, "n steps *shape"],
+        *,
+        key: Key,
+    ) -> Float[Array, "n steps classes"]:
+        """The readout's spikes in training, with the weights off by `mismatch`.
+
+        Args:
+            through: what the network is run through.
+            trained: the network and its plan.
+            events: whole numbers.
+            key: for all that is random.
+        """
+        # None of the keys of the sequences: those are what folding in smaller numbers gives.
+        plan_key, mismatch_key = (jax.random.fold_in(key, len(events) + i) for i in range(2))
+        network = trained.network
+        if self.mismatch:
+            off = transforms.plan(network, {"weights": quant.Mismatch(self.mismatch)})
+            network = transforms.apply(off, network, key=mismatch_key)
+        if through == "chip":
+            return self.target.emulate(network, events)
+        if through == "plan":
+            network = transforms.apply(trained.plan, network, key=plan_key)
+        return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
+
+    def answers(
+        self, trained: Trained, rasters: Float[Array, "n steps *shape"]
+    ) -> Float[Array, "n steps classes"]:
+        """The readout's spikes through what the last stage of training went through."""
+        quiet = Trained(eqx.nn.inference_mode(trained.network), trained.plan)
+        as_is = dataclasses.replace(self, mismatch=0.0)
+        return as_is.spikes(self.last_stage, quiet, rasters, key=self.random_key())
+
+    def deploy(self, trained: Trained) -> Any:
+        """The spec of a trained network: its integers on the chip.
+
+        What a plan of the user's does to parameters is done for good before, if the last stage went
+        through it. What it does to activations and states stays behind: the chip does what it does.
+
+        Raises:
+            ValueError: if the network does not fit the chip, listing every limit that it breaks.
+        """
+        network, plan = trained.network, getattr(trained.plan, "before", trained.plan)
+        if plan is not None and self.last_stage == "plan":
+            network = transforms.burn_in(plan, network, key=self.random_key())
+        return self.target.quantize(network)
+
+    def score(self, trained: Trained, spec: Any, data: Data) -> Scores:
+        """Count the right answers among the held-out data: in float, as trained, in integers."""
+        rasters, labels = data.test
+        run = functools.partial(run_network, rasters=rasters, key=self.random_key())
+        transformed = None
+        if self.last_stage == "plan":
+            applied = transforms.apply(trained.plan, trained.network, key=self.random_key())
+            transformed = count_right(run(applied), labels)
+        _, answers = self.target.simulate(trained.network, spec, rasters)
+        in_float = count_right(run(trained.network), labels)
+        return Scores(in_float, transformed, count_right(answers, labels), len(labels))

@@ -1,0 +1,78 @@
+"""Training in stages: in float, through a plan, through a chip's integers."""
+
+from typing import Literal, NamedTuple, TypeAlias, cast, get_args
+
+import optax
+
+Through: TypeAlias = Literal["float", "plan", "chip"]
+"""What training sees of the chip: nothing, the transforms of a plan, or its own integers."""
+
+
+class Stage(NamedTuple):
+    """Some epochs of training, from `begin` to before `end`, and what they go through."""
+
+    through: Through
+    begin: int
+    end: int
+
+
+def schedule(stages: str, epochs: int | None = None) -> tuple[Stage, ...]:
+    """The stages by their epochs.
+
+    Args:
+        stages: what is trained through and for how many epochs, in order: "float:40,chip:20". With
+            `epochs` the numbers are shares of it, 1 where there is none.
+        epochs: passes over the training data in all stages; None for as many as `stages` say.
+
+    Raises:
+        ValueError: if `stages` says something else, or there are too few `epochs` for all of them.
+    """
+    shares = _shares(stages)
+    found, done, total = [], 0, sum(number for _, number in shares)
+    epochs = total if epochs is None else epochs
+    for through, number in shares:
+        begin, done = round(epochs * done / total), done + number
+        found.append(Stage(through, begin, round(epochs * done / total)))
+    for stage in found:
+        if stage.begin == stage.end:
+            raise ValueError(
+                f"`epochs` is {epochs}, of which none are left to go through the {stage.through} "
+                f"with the `stages` {stages}; take more, or other stages"
+            )
+    return tuple(found)
+
+
+def _shares(stages: str) -> list[tuple[Through, int]]:
+    found: list[tuple[Through, int]] = []
+    for stage in stages.split(","):
+        name, colon, number = stage.strip().partition(":")
+        count = int(number) if number.isdecimal() and len(number) < 10 else 0 if colon else 1
+        if name not in get_args(Through) or count < 1:
+            raise ValueError(
+                f"`stages` must be some of {', '.join(get_args(Through))}, each with its number of "
+                f"epochs, such as float:40,chip:20; got {stages!r}"
+            )
+        found.append((cast(Through, name), count))
+    return found
+
+
+def make_optimizer(
+    stages: tuple[Stage, ...], steps: int, learning_rate: float, later_rate: float
+) -> optax.GradientTransformation:
+    """Adam with gradients of a norm of at most 1; in every stage its rate falls along a cosine.
+
+    Args:
+        stages: from `schedule`.
+        steps: of an epoch.
+        learning_rate: at the start of the first stage.
+        later_rate: factor on it in the stages after the first.
+    """
+    cosines = [
+        optax.cosine_decay_schedule(
+            learning_rate * (later_rate if i else 1), (stage.end - stage.begin) * steps
+        )
+        for i, stage in enumerate(stages)
+    ]
+    ends = [stage.end * steps for stage in stages[:-1]]
+    rate = optax.join_schedules(cosines, ends) if ends else cosines[0]
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))

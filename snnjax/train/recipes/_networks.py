@@ -1,0 +1,126 @@
+"""Networks that several recipes train, and the settings of them."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from ..._typing import Key
+from ...hardware import xylo
+from ...networks import SynNet
+from ...nn import IAF, Chain, Flatten, Sequential
+from ...surrogate import PeriodicExponential
+from .._recipe import Data, Recipe
+
+_GAIN, _SMALL = 3.0, 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SynNetRecipe(Recipe):
+    """Settings of a recipe that trains a `SynNet` for Xylo. Times are in seconds.
+
+    Attributes:
+        hidden: neurons of each hidden layer.
+        time_constants: number of synaptic time constants of each hidden layer.
+        tau_mem: time constant of all membranes, in seconds.
+        tau_syn: shortest synaptic time constant of the hidden layers, in seconds.
+        tau_syn_out: synaptic time constant of the readout, in seconds.
+        dt: length of a step, in seconds.
+        p_dropout: probability that a hidden neuron is silenced at a step in training; not through
+            a chip.
+        method: how the integers are scaled; see `snnjax.hardware.xylo.quantize`.
+    """
+
+    chip: str = "audio3"
+    hidden: tuple[int, ...] = (128, 128)
+    time_constants: tuple[int, ...] = (2, 4)
+    tau_mem: float = 4e-3
+    tau_syn: float = 2e-3
+    tau_syn_out: float = 8e-3
+    dt: float = 1e-3
+    p_dropout: float = 0.1
+    method: xylo.Method = "channel"
+
+    def options(self) -> Mapping[str, Any]:
+        return {**super().options(), "method": self.method}
+
+    def make_network(self, data: Data | None = None) -> Chain:
+        return self._synnet(n_channels=16, n_classes=10)
+
+    def _synnet(self, n_channels: int, n_classes: int) -> SynNet:
+        return SynNet(
+            n_classes=n_classes,
+            n_channels=n_channels,
+            size_hidden_layers=self.hidden,
+            time_constants_per_layer=self.time_constants,
+            tau_syn_base=self.tau_syn,
+            tau_mem=self.tau_mem,
+            tau_syn_out=self.tau_syn_out,
+            p_dropout=self.p_dropout,
+            dt=self.dt,
+            key=jax.random.key(self.seed),
+        )
+
+
+def convolutional(
+    input_shape: tuple[int, int, int], channels: tuple[int, ...], n_classes: int, *, key: Key
+) -> Sequential:
+    """Two convolutions and a linear layer, all without biases, each with neurons.
+
+    Args:
+        input_shape: (channels, height, width) of a time step. Maps above 8 by 8 are halved by the
+            first convolution.
+        channels: of the first and the second convolution.
+        n_classes: neurons of the readout.
+        key: for the weights.
+    """
+    (n_in, *size), (first, second) = input_shape, channels
+    stride = 1 if max(size) <= _SMALL else 2
+    size = [-(-n // stride) for n in size]
+    half = [-(-n // 2) for n in size]
+    keys = jax.random.split(key, 3)
+    plain: dict[str, Any] = {"use_bias": False}
+    network = Sequential(
+        eqx.nn.Conv2d(n_in, first, 5, stride, 2, **plain, key=keys[0]),
+        _neurons((first, *size)),
+        eqx.nn.Conv2d(first, second, 3, 2, 1, **plain, key=keys[1]),
+        _neurons((second, *half)),
+        Flatten(),
+        eqx.nn.Linear(second * half[0] * half[1], n_classes, **plain, key=keys[2]),
+        _neurons(n_classes),
+    )
+    return _livelier(network)
+
+
+def dense(
+    input_shape: tuple[int, int, int], hidden: tuple[int, ...], n_classes: int, *, key: Key
+) -> Sequential:
+    """Linear layers without biases, each with neurons.
+
+    Args:
+        input_shape: (channels, height, width) of a time step.
+        hidden: neurons of each hidden layer.
+        n_classes: neurons of the readout.
+        key: for the weights.
+    """
+    sizes = (math.prod(input_shape), *hidden, n_classes)
+    layers: list[Any] = [Flatten()]
+    for (n_in, n_out), own in zip(pairwise(sizes), jax.random.split(key, len(sizes)), strict=False):
+        layers += [eqx.nn.Linear(n_in, n_out, use_bias=False, key=own), _neurons(n_out)]
+    return _livelier(Sequential(*layers))
+
+
+def _neurons(shape: int | tuple[int, ...]) -> IAF:
+    # The slope reaches down to any potential, so that no class falls silent for good.
+    surrogate = PeriodicExponential()
+    return IAF(shape, min_vmem=-1.0, surrogate=surrogate, frozen=("threshold", "min_vmem"))
+
+
+def _livelier(network: Sequential) -> Sequential:
+    """With the weights larger: equinox draws them for inputs of about 1, and spikes are fewer."""
+    weights = lambda m: [x.weight for x in m.layers if hasattr(x, "weight")]  # noqa: E731
+    return eqx.tree_at(weights, network, replace_fn=lambda w: _GAIN * w)
