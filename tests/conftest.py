@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import hypothesis
@@ -45,6 +46,21 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
         keep_compiled_programs(config.cache.mkdir("jax"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark all but n cases of a test with `few(n)` as slow. The n are spread over the cases."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for same in cases.values():
+        (count,) = same[0].get_closest_marker("few").args
+        kept = {i * len(same) // count for i in range(count)}
+        for i, item in enumerate(same):
+            if i not in kept:
+                item.add_marker("slow")
 
 
 def pytest_report_header():

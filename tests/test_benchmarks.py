@@ -54,6 +54,7 @@ def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
             assert measured["temp_bytes"] is None or measured["temp_bytes"] >= 0
 
 
+@pytest.mark.slow
 def test_a_training_step_by_dsr_needs_less_than_0_6_of_the_memory_of_bptt():
     steps = dsr_memory.training_steps(dsr_memory.NEURONS["IF"], steps=400, batch=4, channels=4)
     with jax.numpy_dtype_promotion("standard"):  # which optax needs

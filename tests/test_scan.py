@@ -99,6 +99,7 @@ CASES = [
 ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_batch_through_a_layer(case, key, monkeypatch):
     record = case.get("record", False)
@@ -262,6 +263,7 @@ def test_a_state_may_hold_what_has_no_derivative(key):
     equal(counts, jnp.arange(STEPS, dtype=jnp.int32))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", [{}, {"recurrent": True}, {"synapses": 2}], ids=str)
 def test_less_is_kept_for_the_backward_pass(case, key, monkeypatch):
     layer = LIF(128, key=key, **case)

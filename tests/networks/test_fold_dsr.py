@@ -103,6 +103,7 @@ def layers_of(model, path=""):
             yield at, layer
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("network", "case"),

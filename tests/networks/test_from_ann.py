@@ -142,6 +142,7 @@ def test_a_layer_that_is_never_active_is_left_alone(dead):
 # ----- the spikes
 
 
+@pytest.mark.few(1)
 @each_network
 def test_rates_approach_the_activations_as_1_over_time(name):
     layers, x = NETWORKS[name][0](), NETWORKS[name][1]

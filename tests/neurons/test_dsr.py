@@ -62,6 +62,7 @@ def draw(shape, settings, per_channel):
     return x, theta, rng.normal(size=shape)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -140,6 +141,7 @@ def test_batches_by_vmap_equal_a_loop():
             np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_dtype_of_the_input_is_kept(dtype, name):

@@ -53,6 +53,7 @@ def test_the_closed_form_has_the_spikes_of_the_loop_in_10000_cases():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "surrogate",
     [

@@ -184,6 +184,7 @@ def test_spikes_of_every_layer(case):
     assert not any(map(int, trace.saturated))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_memory(case):
     spec, _, _ = mapped(case)
@@ -191,6 +192,7 @@ def test_memory(case):
     assert [layer.memory._asdict() for layer in spec.layers] == settings["memory"]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_configuration_of_every_core(case):
     _, spec, _ = mapped(case)
@@ -212,6 +214,7 @@ def test_configuration_of_every_core(case):
         assert [d["layer"] for d in destinations] == settings["sensor_cores"]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_configuration_reads_back(case):
     _, spec, _ = mapped(case)

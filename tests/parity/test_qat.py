@@ -110,6 +110,7 @@ def test_the_cases_are_those_that_the_issue_of_training_through_rounding_names()
     assert {c["rounded"] for c in every} == {None, "t_decay", "round_passthrough"}
 
 
+@pytest.mark.few(4)
 def test_outputs_are_equal(case):
     np.testing.assert_array_equal(case.records["layers[4].output"], case.gold["output"])
     assert case.gold["output"].max() > 1

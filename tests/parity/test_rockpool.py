@@ -101,14 +101,17 @@ def test_the_layer_cases_cover_every_mode_with_every_other():
     assert len({tuple(case[name] for name in names) for case in cases}) == 3 * 2 * 2 * 2
 
 
+@pytest.mark.few(9)
 def test_spikes_of_a_layer_are_equal(layer_case):
     np.testing.assert_array_equal(layer_case.records["spikes"], layer_case.gold["out/spikes"])
 
 
+@pytest.mark.few(9)
 def test_states_of_a_layer_agree(layer_case):
     check_states(layer_case.records, layer_case.gold, "out/", layer_case.gold["param/threshold"])
 
 
+@pytest.mark.few(9)
 def test_gradients_of_a_layer_agree(layer_case):
     grads = {**vars(layer_case.grads), **vars(layer_case.grads.leak), "input": layer_case.grad_x}
     wanted = {k.removeprefix("grad/"): v for k, v in layer_case.gold.items() if "grad/" in k}
@@ -117,6 +120,7 @@ def test_gradients_of_a_layer_agree(layer_case):
     assert max(worst.values()) < GRADIENT_TOLERANCE, worst
 
 
+@pytest.mark.few(9)
 def test_derived_decays_of_a_layer_agree(layer_case):
     layer, gold = layer_case.layer, layer_case.gold
     derived = {"tau": layer.taus(), "alpha": layer.alphas(), "dash": layer.dashes()}
@@ -168,12 +172,14 @@ def network_case(request):
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("shape", golden("rockpool_synnet")[1]["shapes"])
 def test_time_constants_of_a_network_agree(shape):
     net = make_synnet(golden("rockpool_synnet")[1]["shapes"][shape])
     check_time_constants(net, of_case("rockpool_synnet", shape))
 
 
+@pytest.mark.few(2)
 def test_a_network_starts_with_the_same_constants_and_spread_of_weights(network_case):
     gold, (linears, lifs) = network_case.gold, layers_of(network_case.made)
     check_time_constants(network_case.made, gold)
@@ -186,6 +192,7 @@ def test_a_network_starts_with_the_same_constants_and_spread_of_weights(network_
             assert 0.7 < np.abs(weight / bound).max() <= 1.000001
 
 
+@pytest.mark.few(2)
 def test_outputs_of_a_network_agree(network_case):
     gold, last = network_case.gold, len(network_case.net.layers) - 1
     output = network_case.records[f"layers[{last}].output"]
@@ -195,12 +202,14 @@ def test_outputs_of_a_network_agree(network_case):
         assert deviation(output, gold["output"]) < STATE_TOLERANCE
 
 
+@pytest.mark.few(2)
 def test_spikes_of_every_layer_of_a_network_are_equal(network_case):
     for i in range(len(network_case.net.layers) // 2):
         mine = network_case.records[f"layers[{2 * i + 1}].spikes"]
         np.testing.assert_array_equal(mine, network_case.gold[f"out/lif/{i}/spikes"])
 
 
+@pytest.mark.few(2)
 def test_states_of_every_layer_of_a_network_agree(network_case):
     for i, lif in enumerate(layers_of(network_case.net)[1]):
         prefix = f"layers[{2 * i + 1}]."
@@ -208,6 +217,7 @@ def test_states_of_every_layer_of_a_network_agree(network_case):
         check_states(records, network_case.gold, f"out/lif/{i}/", lif.threshold)
 
 
+@pytest.mark.few(2)
 def test_gradients_of_a_network_agree(network_case):
     gold, (linears, lifs) = network_case.gold, layers_of(network_case.grads)
     worst = {"input": deviation(network_case.grad_x, gold["grad/input"])}
@@ -228,6 +238,7 @@ def test_gradients_of_a_network_agree(network_case):
     assert max(worst.values()) < GRADIENT_TOLERANCE, worst
 
 
+@pytest.mark.few(2)
 def test_the_same_parameters_of_a_network_are_trained(network_case):
     linears, lifs = layers_of(trainable(network_case.net))
     for i, (linear, lif) in enumerate(zip(linears, lifs, strict=True)):

@@ -58,6 +58,7 @@ def alphas(param):
     }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", [c for c in cases(FILE, "IAF") if c != "iaf_recurrent"])
 def test_iaf_agrees(case):
     settings, arrays = load(FILE, case)
@@ -128,6 +129,7 @@ def test_lif_with_a_synapse_agrees(case):
     check(forward, arrays, states=("vmem", "isyn"))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", [c for c in cases(FILE, "ALIF") if c != "alif_slip"])
 def test_alif_agrees(case):
     settings, arrays = load(FILE, case)
@@ -181,6 +183,7 @@ def test_exp_leak_agrees(case):
     check(forward, arrays)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", golden(FILE)[1]["surrogates"])
 def test_surrogates_agree(case):
     settings = golden(FILE)[1]["surrogates"][case]

@@ -127,6 +127,7 @@ def test_the_order_of_the_numbers_is_kept(name, x):
     assert np.all(np.diff(transformed(name, x).ravel()[order]) >= 0)
 
 
+@pytest.mark.few(45)
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize(
     "like",
@@ -150,6 +151,7 @@ def test_shapes_dtypes_and_weak_types_are_kept(name, like):
     assert (grad.shape, grad.dtype) == (like.shape, like.dtype)
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_mapping_over_leaves_is_a_loop_over_them_and_gradients_are_finite(name):
     leaves = np.random.default_rng(1).normal(size=(4, *SHAPE)).astype(np.float32)

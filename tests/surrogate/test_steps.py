@@ -94,6 +94,7 @@ def test_a_relative_one_measures_in_thresholds(name):
     np.testing.assert_allclose(d_threshold, -slope * (X + 1), atol=1e-9)
 
 
+@pytest.mark.few(3)
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", ["Atan", "SingleExponential", "Triangular"])
 @pytest.mark.parametrize("relative", [False, True])
@@ -112,6 +113,7 @@ def test_a_periodic_one_repeats_at_every_multiple_up_to_the_cap(name, relative):
     np.testing.assert_allclose(beyond, gradients(once, x + 2 * threshold, threshold)[0], atol=1e-12)
 
 
+@pytest.mark.few(6)
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", [name for name in KINDS if settings_of(KINDS[name])])
 def test_a_setting_that_is_learned_gets_the_derivative_of_the_primitive(name):

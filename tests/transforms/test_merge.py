@@ -140,6 +140,7 @@ DETERMINISTIC = [
 ]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("transform", DETERMINISTIC, ids=str)
 def test_burning_in_twice_is_burning_in_once(transform):
     model = make()
