@@ -72,7 +72,7 @@ def test_what_the_error_tells_to_pass_is_what_loads():
 @needs_data
 def test_what_is_assumed_is_a_warning_that_names_the_node():
     settings = {"bias": 0.0, "w_rec": None}
-    with pytest.warns(UserWarning, match="'1_LIFTorch' of rockpool: max_spikes .* assumed: 31"):
+    with pytest.warns(UserWarning, match="'1_LIFTorch' of rockpool: max_spikes .* assumed: 65536"):
         load(PEERS / "rockpool_lif_scalar.nir", nodes={"*": settings})
 
 

@@ -18,8 +18,12 @@ from ._dialect import Dialect, Given, Settings, settle
 from ._dialects import DIALECTS
 from ._node import NEURONS, Node
 from ._read import read
+from ._save import NOTES, from_notes
 from ._static import STATIC, Shift, static_layer
 from ._wiring import Wiring, flatten
+
+OWN = "snnjax"
+"""The dialect of our own files, whose notes hold all of a network."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -76,6 +80,9 @@ def load(
     """
     tree, name = read(source)
     try:
+        if dialect in (None, OWN) and NOTES in tree.metadata:
+            network, step = from_notes(tree)
+            return Loaded(network, OWN, step, {})
         wiring = flatten(tree)
         chosen = _dialect(wiring, dialect)
         step = _step(chosen, wiring, dt)
