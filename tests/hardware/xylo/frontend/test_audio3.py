@@ -222,7 +222,7 @@ def test_signals_and_states_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"`signal` must be \(time,\)"):
         front_end(np.zeros((1, 2, 3)))
     with pytest.raises(ValueError, match="must hold real numbers; got complex"):
-        front_end(np.zeros(3, complex))
+        Audio3()(np.zeros(3, complex))
     _, state = front_end(sound(2, 20))
     with pytest.raises(ValueError, match=r"`state.w` must have the shape \(16, 3\)"):
         front_end(sound(20), state)
