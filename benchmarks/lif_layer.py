@@ -13,7 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from snnjax.neurons import lif
+from snnjax.neurons import lif, recurrent
 from snnjax.nn import LIF, Sequential
 
 from .harness import Call, Settings, compare, main, report
@@ -67,13 +67,17 @@ def _calls(steps: int, batch: int, neurons: int, options: dict[str, Any]) -> dic
 def _scanned(network: Sequential, x: jax.Array) -> jax.Array:
     """The network without the derivatives that `snnjax.scan` makes for it."""
     linear, layer = network.layers
-    params = lif.LIFParams(*layer.alphas(), layer.threshold, layer.bias, layer.w_rec)
+    params = lif.LIFParams(*layer.alphas(), layer.threshold, layer.bias)
 
     def step(state: lif.LIFState, x: jax.Array) -> tuple[lif.LIFState, jax.Array]:
-        return lif.step(params, state, x, surrogate=layer.surrogate, max_spikes=layer.max_spikes)
+        return lif.step(params, state, x, fire=layer.settings)
 
-    current = jax.vmap(linear)(x).reshape(len(x), layer.neurons, layer.synapses)
-    return jax.lax.scan(step, layer.initial_state(), current)[1]
+    def connect(y: jax.Array) -> jax.Array:
+        return recurrent.fed_back(layer.w_rec, y, current.shape[1:])
+
+    current = jax.vmap(linear)(x).reshape(len(x), *layer.shape, layer.synapses)
+    body = step if layer.w_rec is None else functools.partial(recurrent.step, step, connect)
+    return jax.lax.scan(body, layer.initial_state(), current)[1]
 
 
 def _with_gradients(function: Callable[..., Any], args: tuple[Any, ...]) -> Call:

@@ -1,4 +1,4 @@
-"""What a parameter is: its family, and whether it is trained."""
+"""Parameters: their families, and which of them are trained."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnjax import nn
-from snnjax.neurons import lif
+from snnjax.neurons import Firing, lif, recurrent
 from snnjax.nn import LIF
 from snnjax.passthrough import round_passthrough
 from snnjax.scan import scan
@@ -106,7 +106,7 @@ def test_a_batch_through_a_layer(case, key, monkeypatch):
     layer = layer_of(key, **{name: value for name, value in case.items() if name != "record"})
     x, state, weighting = batch_of(key, layer)
     (loss, aux), grads = gradients(layer, x, state, weighting, key, record=record)
-    monkeypatch.setattr("snnjax.nn._population.scan", plain)
+    monkeypatch.setattr("snnjax.nn._neuron.scan", plain)
     (plain_loss, plain_aux), plain_grads = gradients(layer, x, state, weighting, key, record=record)
     assert loss == plain_loss
     assert plain_aux[0].any()
@@ -162,22 +162,25 @@ def as_function(run, key):
     surrogate gradients there is no second derivative.
     """
     layer = layer_of(key, recurrent=True)
-    params = lif.LIFParams(*layer.alphas(), layer.threshold, layer.bias, layer.w_rec)
+    params = lif.LIFParams(*layer.alphas(), layer.threshold, layer.bias)
     x, state, weighting = jax.tree.map(lambda a: a[0], batch_of(key, layer))
-    kernel = functools.partial(lif.step, surrogate=smooth, max_spikes=31)
+    fire = Firing(smooth, max_spikes=31)
+
+    def feedback(w_rec, before):
+        return recurrent.fed_back(w_rec, before.output, (N, 1))
 
     def loss(args):
-        params, x, state = args
-        _, y, _ = run(
-            lambda before, x, w_rec: kernel(params._replace(w_rec=w_rec), before, x),
-            state,
-            x.reshape(STEPS, N, 1),
-            weights=params.w_rec,
-            feedback=lif.feedback,
-        )
+        params, w_rec, x, state = args
+
+        def step(before, x, w_rec):
+            kernel = functools.partial(lif.step, params, fire=fire)
+            return recurrent.step(kernel, lambda y: feedback(w_rec, before), before, x)
+
+        x = x.reshape(STEPS, N, 1)
+        _, y, _ = run(step, state, x, weights=w_rec, feedback=feedback)
         return jnp.sum(jnp.tanh(y * weighting))
 
-    return loss, (params, x, state)
+    return loss, (params, layer.w_rec, x, state)
 
 
 def test_forward_mode(key):
@@ -278,5 +281,5 @@ def test_less_is_kept_for_the_backward_pass(case, key, monkeypatch):
         return compiled.memory_analysis().temp_size_in_bytes
 
     kept = memory()
-    monkeypatch.setattr("snnjax.nn._population.scan", plain)
+    monkeypatch.setattr("snnjax.nn._neuron.scan", plain)
     assert kept < 0.9 * memory()

@@ -1,27 +1,110 @@
-"""What the kernels share: currents, membranes, firing and the reset, each written once."""
+"""Parts of several kernels: currents, membranes, firing and the reset, each written once."""
 
 from typing import Literal, Protocol, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._typing import FloatArray
 from ..passthrough import straight_through
-from ._hook import Hook, unchanged
+from ..surrogate import PiecewiseLinear
 
 Reset: TypeAlias = Literal["subtract", "zero", "none"]
-"""What follows a spike: a threshold is taken off, vmem becomes v_reset (0 if None), or nothing."""
+"""A spike lowers vmem by the threshold, sets it to v_reset (0 if None), or leaves it."""
 
 Shape: TypeAlias = int | tuple[int, ...]
 """Shape of a population: its number of neurons, or for instance (channels, height, width)."""
 
 
-class Fire(Protocol):
-    """A spike function: a `snnjax.surrogate.Surrogate`, or what is called like one."""
+class Hook(Protocol):
+    """Maps the name and the value of a state to the value that the kernel goes on with."""
+
+    def __call__(self, name: str, x: FloatArray, /) -> FloatArray: ...
+
+
+def unchanged(name: str, x: FloatArray) -> FloatArray:
+    """The hook that changes nothing."""
+    return x
+
+
+class SpikeFunction(Protocol):
+    """A `snnjax.surrogate.Surrogate`, or any function with its arguments."""
 
     def __call__(
         self, vmem: FloatArray, threshold: FloatArray, max_spikes: float, /
     ) -> FloatArray: ...
+
+
+class Firing(eqx.Module):
+    """The spikes of a step and the reset after them: the settings that all kernels share.
+
+    Attributes:
+        surrogate: spike function.
+        max_spikes: most spikes of a neuron in one step; `math.inf` for no cap.
+        reset: effect of a spike on vmem.
+        detach_reset: stop the gradient through the spikes that reset vmem.
+    """
+
+    surrogate: SpikeFunction = PiecewiseLinear()
+    max_spikes: float = eqx.field(default=1, static=True)
+    reset: Reset = eqx.field(default="subtract", static=True)
+    detach_reset: bool = eqx.field(default=False, static=True)
+
+    def __call__(
+        self,
+        vmem: FloatArray,
+        threshold: FloatArray,
+        v_reset: FloatArray | None = None,
+        *,
+        unit: FloatArray | None = None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fire and reset.
+
+        Args:
+            vmem: membrane potentials.
+            threshold: firing thresholds, which broadcast against vmem.
+            v_reset: potentials that the reset "zero" goes to; None is 0.
+            unit: potentials that one threshold stands for in the spike function. Given, the
+                threshold may have either sign; with `max_spikes=1`, a neuron fires where vmem is
+                at the threshold or above.
+
+        Returns:
+            The membrane potentials after the reset, and the number of spikes of each neuron.
+        """
+        if unit is None:
+            spikes = self.surrogate(vmem, threshold, self.max_spikes)
+        else:
+            above = (vmem - threshold) / unit
+            # Just below the threshold, 1 + above would round to 1.
+            below = jnp.minimum(1 + above, 1 - jnp.finfo(above.dtype).epsneg)
+            level = straight_through(1 + above, jnp.where(above < 0, below, 1 + above))
+            spikes = self.surrogate(level, jnp.ones_like(level), self.max_spikes)
+        resetting = jax.lax.stop_gradient(spikes) if self.detach_reset else spikes
+        after = after_reset(vmem, resetting, threshold, reset=self.reset, v_reset=v_reset)
+        return after, spikes
+
+
+def after_reset(
+    vmem: FloatArray,
+    spikes: FloatArray,
+    threshold: FloatArray,
+    *,
+    reset: Reset,
+    v_reset: FloatArray | None = None,
+) -> FloatArray:
+    """`vmem` after the reset by `spikes`."""
+    match reset:
+        case "subtract":
+            return vmem - spikes * threshold
+        case "zero":
+            # 1 where there are spikes, however many, with the gradient of their number.
+            fired = straight_through(spikes, jnp.minimum(spikes, 1))
+            kept = (1 - fired) * vmem
+            return kept if v_reset is None else kept + fired * v_reset
+        case "none":
+            return vmem
+    raise ValueError(f"`reset` must be one of 'subtract', 'zero', 'none'; got {reset!r}")
 
 
 def synapse(
@@ -32,9 +115,9 @@ def synapse(
     decay_input: bool,
     hook: Hook = unchanged,
 ) -> tuple[FloatArray | None, FloatArray]:
-    """A synaptic current, and what drives the membrane: the current, or x without a synapse.
+    """The synaptic current, and the drive of the membrane: the current, or x without a synapse.
 
-    The current is alpha_syn * (isyn + x) if the new input decays with it, else alpha_syn*isyn + x.
+    The current is alpha_syn*(isyn + x) if new input decays with it, else alpha_syn*isyn + x.
 
     Raises:
         ValueError: if there is a decay and no current, or a current and no decay.
@@ -52,9 +135,9 @@ def synapse(
 
 
 def leak(vmem: FloatArray, alpha: FloatArray, drive: FloatArray, *, norm: bool) -> FloatArray:
-    """One exact step of a leaky membrane under a current that is held during the step.
+    """One exact step of a leaky membrane under a current that is constant during the step.
 
-    alpha*vmem + drive, or alpha*vmem + (1 - alpha)*drive if `norm`, so that vmem settles at drive.
+    alpha*vmem + drive, or alpha*vmem + (1 - alpha)*drive if `norm`, which settles at drive.
     """
     return alpha * vmem + ((1 - alpha) * drive if norm else drive)
 
@@ -72,60 +155,6 @@ def later(x: FloatArray) -> FloatArray:
 def bounded(vmem: FloatArray, min_vmem: FloatArray | None) -> FloatArray:
     """`vmem`, at least `min_vmem`. No gradient passes where vmem is at the bound or below it.
 
-    NaN stays NaN.
+    NaN remains NaN.
     """
     return vmem if min_vmem is None else jnp.where(vmem <= min_vmem, min_vmem, vmem)
-
-
-def fire(
-    vmem: FloatArray,
-    threshold: FloatArray,
-    *,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "subtract",
-    v_reset: FloatArray | None = None,
-    detach_reset: bool = False,
-    hook: Hook = unchanged,
-) -> tuple[FloatArray, FloatArray]:
-    """Spikes, and the reset that follows them.
-
-    Args:
-        vmem: membrane potentials.
-        threshold: what broadcasts against them.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        reset: what follows a spike.
-        v_reset: where "zero" resets to; None is 0.
-        detach_reset: let no gradient through the spikes that reset vmem.
-        hook: what becomes of "vmem" before the neuron fires.
-
-    Returns:
-        The membrane potentials after the reset, and the number of spikes of each neuron.
-    """
-    vmem = hook("vmem", vmem)
-    spikes = surrogate(vmem, threshold, max_spikes)
-    resetting = jax.lax.stop_gradient(spikes) if detach_reset else spikes
-    return after_reset(vmem, resetting, threshold, reset=reset, v_reset=v_reset), spikes
-
-
-def after_reset(
-    vmem: FloatArray,
-    spikes: FloatArray,
-    threshold: FloatArray,
-    *,
-    reset: Reset,
-    v_reset: FloatArray | None = None,
-) -> FloatArray:
-    """`vmem` after the reset that `spikes` bring about."""
-    match reset:
-        case "subtract":
-            return vmem - spikes * threshold
-        case "zero":
-            # 1 where there are spikes, however many, with the gradient of their number.
-            fired = straight_through(spikes, jnp.minimum(spikes, 1))
-            kept = (1 - fired) * vmem
-            return kept if v_reset is None else kept + fired * v_reset
-        case "none":
-            return vmem
-    raise ValueError(f"`reset` must be one of 'subtract', 'zero', 'none'; got {reset!r}")

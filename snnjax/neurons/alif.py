@@ -22,12 +22,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from .._typing import FloatArray
-from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, bounded, fire, leak, synapse as current
+from ._mechanics import Firing, Hook, Shape, bounded, leak, synapse as current, unchanged
 
 
 class ALIFParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons."""
+    """Parameters of a step. Each broadcasts against the neurons."""
 
     alpha_mem: FloatArray
     alpha_adapt: FloatArray
@@ -57,11 +56,8 @@ def step(
     state: ALIFState,
     x: FloatArray,
     *,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "subtract",
+    fire: Firing,
     norm_input: bool = True,
-    detach_reset: bool = False,
     hook: Hook = unchanged,
 ) -> tuple[ALIFState, FloatArray]:
     """One time step.
@@ -70,28 +66,18 @@ def step(
         params: decays, thresholds, reset potential and lower bound.
         state: the state before the step.
         x: input to each neuron, weights already applied.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        reset: what follows a spike.
+        fire: spikes and reset.
         norm_input: scale the current by 1 - alpha_mem, so that vmem settles at the current.
-        detach_reset: let no gradient through the spikes that reset vmem.
-        hook: what becomes of "isyn" and "adaptation" after their decay, and of "vmem" before the
+        hook: transform of "isyn" and "adaptation" after their decay, and of "vmem" before the
             neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
     isyn, drive = current(state.isyn, x, params.alpha_syn, decay_input=True, hook=hook)
-    vmem, spikes = fire(
-        leak(state.vmem, params.alpha_mem, drive, norm=norm_input),
-        params.threshold + params.adapt_scale * state.adaptation,
-        surrogate=surrogate,
-        max_spikes=max_spikes,
-        reset=reset,
-        v_reset=params.v_reset,
-        detach_reset=detach_reset,
-        hook=hook,
-    )
+    vmem = hook("vmem", leak(state.vmem, params.alpha_mem, drive, norm=norm_input))
+    level = params.threshold + params.adapt_scale * state.adaptation
+    vmem, spikes = fire(vmem, level, params.v_reset)
     adaptation = leak(state.adaptation, params.alpha_adapt, spikes, norm=True)
     adaptation = hook("adaptation", adaptation)
     return ALIFState(bounded(vmem, params.min_vmem), isyn, adaptation), spikes

@@ -7,17 +7,17 @@ Going forward they are ordinary neurons that emit at most one spike per step, of
     both  vmem <- vmem - s                            s = theta where there is a spike, else 0
           output = s, and s/dt of a LIF
 
-Going backward, the whole sequence is taken for one number, its mean over time, weighted for a LIF
-by w_t = exp(-(T - t)*dt/tau), t = 1 ... T. The output's mean is a clipped linear function of the
-input's mean r, and its derivative is what is passed. With g_t the gradient of the output,
-G = T * mean(g), gain = 1 and limit = theta for an IF, gain = 1/tau and limit = theta*tau/dt for a
-LIF:
+The backward pass replaces the sequence by its mean over time, weighted for a LIF by
+w_t = exp(-(T - t)*dt/tau), t = 1 ... T. The mean of the output is a clipped linear function of the
+mean r of the input; the gradient is the derivative of this function. With g_t the gradient of the
+output, G = T * mean(g), gain = 1 and limit = theta for an IF, gain = 1/tau and limit = theta*tau/dt
+for a LIF:
 
     dx_t   = gain * G/T     where 0 <= r <= limit (LIF: 0 < r < limit), the same for every t
     dtheta = scale * sum of G where r > limit     (LIF: times dt)
 
-so r is all that is kept for it: memory does not grow with time. T is the length of the input. tau
-and dt are in one unit, theta, vmem and x in another.
+Only r is stored, so memory does not grow with time. T is the length of the input. tau and dt are in
+one unit, theta, vmem and x in another.
 
 Sources: Meng et al., arXiv 2205.00459, and their code; SpikingJelly, `DSRIFNode`, `DSRLIFNode`.
 """
@@ -35,7 +35,7 @@ from .._typing import FloatArray
 from ..passthrough import clip_passthrough
 
 Bound: TypeAlias = Literal["clamp", "project"]
-"""What gradient a theta below its lower bound gets: none, or that of the bound."""
+"""The gradient of a theta below its lower bound: none, or that at the bound."""
 
 
 class DSRIF(NamedTuple):
@@ -43,7 +43,7 @@ class DSRIF(NamedTuple):
 
     Attributes:
         ratio: fraction of theta at which the neuron fires.
-        lower_bound: what theta is held to.
+        lower_bound: lower bound of theta.
         scale: factor on the gradient of theta.
         bound: "clamp" gives a theta below the bound no gradient, so that it stays there (as
             SpikingJelly does); "project" gives it the gradient at the bound, so that it can come
@@ -63,8 +63,8 @@ class DSRLIF(NamedTuple):
     Attributes:
         tau: time constant of the membrane.
         dt: length of a step, in the unit of tau.
-        exact_gain: gain = (1 - decay)/dt, which is what the neuron does, instead of its limit 1/tau
-            for short steps; limit = theta/(dt*gain).
+        exact_gain: gain = (1 - decay)/dt, the neuron's own, instead of its limit 1/tau for short
+            steps; limit = theta/(dt*gain).
     """
 
     tau: float = 2.0
@@ -149,7 +149,7 @@ def run(
 
 
 class Rule(NamedTuple):
-    """What an IF and a LIF are to the code that they share."""
+    """The numbers in which an IF and a LIF differ."""
 
     ratio: float
     scale: float
@@ -161,7 +161,7 @@ class Rule(NamedTuple):
 
 
 def rule_of(settings: DSRIF | DSRLIF) -> Rule:
-    """The numbers that a neuron with these settings goes by."""
+    """The numbers of a neuron with these settings."""
     if isinstance(settings, DSRIF):
         return Rule(settings.ratio, settings.scale)
     decay = math.exp(-settings.dt / settings.tau)
@@ -220,7 +220,7 @@ def _bounded(theta: FloatArray, x: FloatArray, settings: DSRIF | DSRLIF) -> Floa
     """theta, at least its lower bound, of the dtype of `x` and in the shape of its channels."""
     theta = jnp.asarray(theta)
     if isinstance(theta, jax.core.Tracer):
-        # Of a NaN nothing would be seen but that no neuron fires any more.
+        # With a NaN, all neurons would only fall silent.
         theta = eqx.error_if(theta, jnp.isnan(theta).any(), _NAN)
     low = jnp.asarray(settings.lower_bound, theta.dtype)
     if settings.bound == "project":

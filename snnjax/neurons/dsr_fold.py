@@ -1,8 +1,8 @@
 r"""DSR neurons as ordinary ones of unit spikes, with parameters for those around them.
 
 A DSR neuron fires spikes of the height theta at ratio*theta. With vmem shifted up by
-(1 - ratio)*theta it fires at theta itself, and with the height in the weights that follow its
-spikes count 1. A leak pulls the shift down, and a bias holds it up:
+(1 - ratio)*theta it fires at theta. With the height in the next weights, its spikes count 1. A bias
+makes up for the decay of the shift:
 
     vmem <- alpha_mem*vmem + gain*x + bias             gain = 1 and bias = 0 of an IF,
                                                        1 - decay and (1 - decay)*shift of a LIF
@@ -27,7 +27,7 @@ class Folded(NamedTuple):
     Attributes:
         alpha_mem: decay of the membrane per step.
         gain: belongs into the weights and biases before the neuron.
-        bias: what is added to vmem at every step, of the shape of theta; 0 for an IF.
+        bias: added to vmem at every step, of the shape of theta; 0 for an IF.
         threshold: theta, at least its lower bound.
         vmem: the state to start from, of the shape of theta.
         amplitude: belongs into the weights after the neuron; see `scale_inputs`.

@@ -14,9 +14,9 @@ sum of all input so far has reached:
     total_t = max over s <= t of floor((vmem_0 + x_1 + ... + x_s) / threshold),  at least 0
     spikes_t = total_t - total_(t-1)
 
-so a cumulative sum and a running maximum replace the loop, and their gradient, which is that of the
-loop, is an associative scan. vmem and x are in one unit, that of the threshold; the time constant
-is infinite, so no dt enters. Source: sinabs, `IAF`; the closed form is ours.
+So a cumulative sum and a running maximum replace the loop. Their gradient is that of the loop, as
+an associative scan. vmem and x are in the unit of the threshold. Nothing leaks, so no dt enters.
+Source: sinabs, `IAF`; the closed form is our own.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -27,12 +27,11 @@ import jax.numpy as jnp
 
 from .._typing import FloatArray
 from ..surrogate import Surrogate, whole_thresholds
-from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, bounded, fire, later
+from ._mechanics import Firing, Hook, Shape, bounded, later, unchanged
 
 
 class IAFParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons."""
+    """Parameters of a step. Each broadcasts against the neurons."""
 
     threshold: FloatArray
     v_reset: FloatArray | None = None
@@ -55,10 +54,7 @@ def step(
     state: IAFState,
     x: FloatArray,
     *,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "subtract",
-    detach_reset: bool = False,
+    fire: Firing,
     hook: Hook = unchanged,
 ) -> tuple[IAFState, FloatArray]:
     """One time step.
@@ -67,25 +63,13 @@ def step(
         params: threshold, reset potential and lower bound.
         state: the state before the step.
         x: input to each neuron, weights already applied.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step; `math.inf` for no cap.
-        reset: what follows a spike.
-        detach_reset: let no gradient through the spikes that reset vmem.
-        hook: what becomes of "vmem" before the neuron fires.
+        fire: spikes and reset.
+        hook: transform of "vmem" before the neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
-    vmem, spikes = fire(
-        state.vmem + x,
-        params.threshold,
-        surrogate=surrogate,
-        max_spikes=max_spikes,
-        reset=reset,
-        v_reset=params.v_reset,
-        detach_reset=detach_reset,
-        hook=hook,
-    )
+    vmem, spikes = fire(hook("vmem", state.vmem + x), params.threshold, params.v_reset)
     return IAFState(bounded(vmem, params.min_vmem)), spikes
 
 
@@ -99,7 +83,7 @@ def closed_form(
     as precise as the last digit of the largest such sum.
 
     Args:
-        threshold: what broadcasts against the neurons.
+        threshold: firing thresholds, which broadcast against the neurons.
         state: the state before the first step.
         x: input to each neuron, weights already applied, time first.
         surrogate: spike function.
@@ -155,7 +139,7 @@ def _closed_form_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 _Affine: TypeAlias = tuple[FloatArray, FloatArray]
-"""What a step does to a tangent: times the first, plus the second."""
+"""An affine function of a tangent: factor and summand."""
 
 
 def _linear_recurrence(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -30,12 +30,20 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import FloatArray
-from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, after_reset, bounded, fire, leak, synapse as current
+from ._mechanics import (
+    Firing,
+    Hook,
+    Shape,
+    after_reset,
+    bounded,
+    leak,
+    synapse as current,
+    unchanged,
+)
 
 
 class LeakyParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons."""
+    """Parameters of a step. Each broadcasts against the neurons."""
 
     alpha_mem: FloatArray
     threshold: FloatArray
@@ -63,12 +71,9 @@ def step(
     state: LeakyState,
     x: FloatArray,
     *,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "subtract",
+    fire: Firing,
     reset_delay: bool = True,
     wipe_input: bool = False,
-    detach_reset: bool = False,
     hook: Hook = unchanged,
 ) -> tuple[LeakyState, FloatArray]:
     """One time step.
@@ -77,49 +82,39 @@ def step(
         params: decays, threshold, reset potential and lower bound.
         state: the state before the step.
         x: input to each neuron, weights already applied.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        reset: what follows a spike.
+        fire: spikes and reset.
         reset_delay: reset vmem one step after the spike.
         wipe_input: a delayed reset to zero takes the input of its own step with it.
-        detach_reset: let no gradient through the spikes that reset vmem. A delayed reset never
-            lets any through.
-        hook: what becomes of "isyn" once it is new, and of "vmem" before the neuron fires.
+        hook: transform of "isyn" once it is new, and of "vmem" before the neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
     isyn, drive = current(state.isyn, x, params.alpha_syn, decay_input=False, hook=hook)
-    pending = jax.lax.stop_gradient(state.spikes) if reset_delay else None
-    early = reset == "zero" and not wipe_input
-    vmem = _reset_now(state.vmem, pending if early else None, params, reset)
+    if not reset_delay:
+        vmem = hook("vmem", leak(state.vmem, params.alpha_mem, drive, norm=False))
+        vmem, spikes = fire(vmem, params.threshold, params.v_reset)
+        return LeakyState(bounded(vmem, params.min_vmem), isyn, spikes), spikes
+    before_input = fire.reset == "zero" and not wipe_input
+    vmem = _after_reset(params, state, state.vmem, fire) if before_input else state.vmem
     vmem = leak(vmem, params.alpha_mem, drive, norm=False)
-    vmem = _reset_now(vmem, None if early else pending, params, reset)
-    vmem, spikes = fire(
-        vmem,
-        params.threshold,
-        surrogate=surrogate,
-        max_spikes=max_spikes,
-        reset="none" if reset_delay else reset,
-        v_reset=params.v_reset,
-        detach_reset=detach_reset,
-        hook=hook,
-    )
+    vmem = hook("vmem", vmem if before_input else _after_reset(params, state, vmem, fire))
+    _, spikes = fire(vmem, params.threshold)
     return LeakyState(bounded(vmem, params.min_vmem), isyn, spikes), spikes
 
 
-def settled(params: LeakyParams, state: LeakyState, *, reset: Reset) -> FloatArray:
+def settled(params: LeakyParams, state: LeakyState, *, fire: Firing) -> FloatArray:
     """The membrane potentials after the delayed reset of the last step's spikes, and nothing else.
 
-    A refractory neuron is held there, `neurons.refractory`, as its next step does not come.
+    `neurons.refractory` holds a neuron there, whose next step does not come.
     """
-    vmem = _reset_now(state.vmem, jax.lax.stop_gradient(state.spikes), params, reset)
-    return bounded(vmem, params.min_vmem)
+    return bounded(_after_reset(params, state, state.vmem, fire), params.min_vmem)
 
 
-def _reset_now(
-    vmem: FloatArray, pending: FloatArray | None, params: LeakyParams, reset: Reset
+def _after_reset(
+    params: LeakyParams, state: LeakyState, vmem: FloatArray, fire: Firing
 ) -> FloatArray:
-    if pending is None:
-        return vmem
-    return after_reset(vmem, pending, params.threshold, reset=reset, v_reset=params.v_reset)
+    """`vmem` after the delayed reset by the spikes of the last step, which pass no gradient."""
+    spikes = jax.lax.stop_gradient(state.spikes)
+    level, to = params.threshold, params.v_reset
+    return after_reset(vmem, spikes, level, reset=fire.reset, v_reset=to)

@@ -17,12 +17,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from .._typing import FloatArray
-from ._hook import Hook, unchanged
-from ._mechanics import Shape, bounded, leak, synapse as current
+from ._mechanics import Hook, Shape, bounded, leak, synapse as current, unchanged
 
 
 class LIParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons."""
+    """Parameters of a step. Each broadcasts against the neurons."""
 
     alpha_mem: FloatArray
     alpha_syn: FloatArray | None = None
@@ -56,7 +55,7 @@ def step(
         state: the state before the step.
         x: input to each neuron, weights already applied.
         norm_input: scale the current by 1 - alpha_mem, so that vmem settles at the current.
-        hook: what becomes of "isyn" after its decay, and of "vmem" before the lower bound.
+        hook: transform of "isyn" after its decay, and of "vmem" before the lower bound.
 
     Returns:
         The state after the step, and the membrane potential of each neuron.

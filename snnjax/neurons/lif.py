@@ -1,16 +1,15 @@
 r"""Leaky integrate-and-fire neuron with exponential synapses, stepped exactly (not by Euler).
 
-For N neurons with S synapses each, one step of length dt is, in this order:
+For neurons with S synapses each, one step of length dt is, in this order:
 
-    isyn  <- isyn + x + spikes_before @ w_rec          new input, from outside and from recurrence
-    vmem  <- vmem * alpha_mem
-    isyn  <- isyn * alpha_syn                          so the new input is decayed too
-    vmem  <- vmem + sum over synapses of isyn + bias + noise
+    isyn  <- (isyn + x) * alpha_syn                    so the new input is decayed too
+    vmem  <- vmem*alpha_mem + sum over synapses of isyn + bias
     spikes = min(floor(vmem/threshold), max_spikes)    where vmem >= threshold, else 0
-    vmem  <- vmem - spikes * threshold                 reset by subtraction
+    vmem  <- vmem - spikes * threshold                 or v_reset where there are spikes
 
-The order and the multiple spikes per step are those of Rockpool's LIF modules, which the Xylo chips
-were made to match.
+Decays are factors per step; see `snnjax.decay`. Membrane noise is a bias that differs from step to
+step. The order and the multiple spikes per step are those of Rockpool's LIF modules, which the Xylo
+chips were made to match. Source: Rockpool, `LIFTorch`.
 """
 
 import functools
@@ -22,86 +21,68 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from ..surrogate import Surrogate
-from ._hook import Hook, unchanged
+from .._typing import FloatArray
+from ._mechanics import Firing, Hook, Shape, unchanged
 
 
 class LIFParams(NamedTuple):
-    """What a step needs to know. Decays are factors per step; see `snnjax.decay`."""
+    """Parameters of a step. Each broadcasts against the neurons, alpha_syn against the synapses."""
 
-    alpha_mem: Float[Array, " neurons"]
-    alpha_syn: Float[Array, "neurons synapses"]
-    threshold: Float[Array, " neurons"]
-    bias: Float[Array, " neurons"] | None = None
-    w_rec: Float[Array, "neurons neurons*synapses"] | None = None
+    alpha_mem: FloatArray
+    alpha_syn: Float[Array, "*shape synapses"]
+    threshold: FloatArray
+    bias: FloatArray | None = None
+    v_reset: FloatArray | None = None
 
 
 class LIFState(NamedTuple):
-    """Membrane potential after reset, synaptic current after decay, spikes of the last step."""
+    """Membrane potential after the reset, synaptic currents after their decay, last spikes."""
 
-    vmem: Float[Array, " neurons"]
-    isyn: Float[Array, "neurons synapses"]
-    spikes: Float[Array, " neurons"]
+    vmem: Float[Array, "*shape"]
+    isyn: Float[Array, "*shape synapses"]
+    spikes: Float[Array, "*shape"]
 
 
-def init(neurons: int, synapses: int = 1, dtype: jnp.dtype | None = None) -> LIFState:
+def init(shape: Shape, synapses: int = 1, dtype: jnp.dtype | None = None) -> LIFState:
     """The resting state: everything zero."""
-    # An array of its own for each, so that the state can be donated to a jitted step.
+    sizes = (shape,) if isinstance(shape, int) else shape
     return LIFState(
-        vmem=jnp.zeros(neurons, dtype),
-        isyn=jnp.zeros((neurons, synapses), dtype),
-        spikes=jnp.zeros(neurons, dtype),
+        jnp.zeros(sizes, dtype), jnp.zeros((*sizes, synapses), dtype), jnp.zeros(sizes, dtype)
     )
 
 
 def step(
     params: LIFParams,
     state: LIFState,
-    x: Float[Array, "neurons synapses"],
-    noise: Float[Array, " neurons"] | None = None,
+    x: Float[Array, "*shape synapses"],
     *,
-    surrogate: Surrogate,
-    max_spikes: int,
+    fire: Firing,
     hook: Hook = unchanged,
-) -> tuple[LIFState, Float[Array, " neurons"]]:
+) -> tuple[LIFState, Float[Array, "*shape"]]:
     """One time step.
 
     Args:
-        params: decays, thresholds, biases and recurrent weights.
+        params: decays, thresholds, biases, reset potentials.
         state: the state before the step.
         x: input to each synapse, weights already applied.
-        noise: what is added to each membrane potential at this step.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        hook: what becomes of "isyn" after its decay, and of "vmem" before the neuron fires.
+        fire: spikes and reset.
+        hook: transform of "isyn" after its decay, and of "vmem" before the neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
-    isyn = state.isyn + x
-    if params.w_rec is not None:
-        isyn = isyn + feedback(params.w_rec, state)
-    isyn = hook("isyn", checkpoint_name(isyn, "isyn") * params.alpha_syn)
+    isyn = checkpoint_name(state.isyn + x, "isyn")
+    isyn = hook("isyn", isyn * params.alpha_syn)
     vmem = state.vmem * params.alpha_mem + _sum_synapses(isyn)
     if params.bias is not None:
         vmem = vmem + params.bias
-    if noise is not None:
-        vmem = vmem + noise
     vmem = checkpoint_name(hook("vmem", vmem), "vmem")
-    spikes = surrogate(vmem, params.threshold, max_spikes)
-    vmem = vmem - spikes * params.threshold
+    vmem, spikes = fire(vmem, params.threshold, params.v_reset)
     return LIFState(vmem, isyn, spikes), spikes
 
 
-def feedback(
-    w_rec: Float[Array, "neurons neurons*synapses"], state: LIFState
-) -> Float[Array, "neurons synapses"]:
-    """What the spikes of the last step add to the synaptic currents."""
-    return (state.spikes @ w_rec).reshape(state.isyn.shape)
-
-
 @jax.custom_jvp
-def _sum_synapses(isyn: Float[Array, "neurons synapses"]) -> Float[Array, " neurons"]:
+def _sum_synapses(isyn: Float[Array, "*shape synapses"]) -> Float[Array, "*shape"]:
     # On CPU the reduction of so short an axis costs several times as much as adding up its slices.
     # The transpose of slicing is slow in turn, hence the rule.
     return functools.reduce(operator.add, [isyn[..., s] for s in range(isyn.shape[-1])])

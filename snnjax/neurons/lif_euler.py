@@ -17,12 +17,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from .._typing import FloatArray
-from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, fire, relax
+from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
 
 class LIFEulerParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons; tau is in seconds."""
+    """Parameters of a step. Each broadcasts against the neurons; tau is in seconds."""
 
     tau: FloatArray
     r: FloatArray
@@ -48,10 +47,7 @@ def step(
     x: FloatArray,
     *,
     dt: float,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "zero",
-    detach_reset: bool = False,
+    fire: Firing,
     hook: Hook = unchanged,
 ) -> tuple[LIFEulerState, FloatArray]:
     """One time step.
@@ -61,23 +57,12 @@ def step(
         state: the state before the step.
         x: input current of each neuron, weights already applied.
         dt: length of the step in seconds. Euler's steps are stable for dt < 2*tau.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        reset: what follows a spike.
-        detach_reset: let no gradient through the spikes that reset vmem.
-        hook: what becomes of "vmem" before the neuron fires.
+        fire: spikes and reset.
+        hook: transform of "vmem" before the neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
-    vmem, spikes = fire(
-        relax(state.vmem, dt / params.tau, params.v_leak + params.r * x),
-        params.threshold,
-        surrogate=surrogate,
-        max_spikes=max_spikes,
-        reset=reset,
-        v_reset=params.v_reset,
-        detach_reset=detach_reset,
-        hook=hook,
-    )
+    vmem = relax(state.vmem, dt / params.tau, params.v_leak + params.r * x)
+    vmem, spikes = fire(hook("vmem", vmem), params.threshold, params.v_reset)
     return LIFEulerState(vmem), spikes

@@ -20,12 +20,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .._typing import FloatArray
-from ._hook import Hook, unchanged
-from ._mechanics import Fire, Reset, Shape, fire, relax
+from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
 
 class PLIFParams(NamedTuple):
-    """What a step needs to know. Each broadcasts against the neurons; `w` is often one number."""
+    """Parameters of a step. Each broadcasts against the neurons; `w` is often one number."""
 
     w: FloatArray
     threshold: FloatArray
@@ -58,11 +57,8 @@ def step(
     state: PLIFState,
     x: FloatArray,
     *,
-    surrogate: Fire,
-    max_spikes: float,
-    reset: Reset = "zero",
+    fire: Firing,
     decay_input: bool = True,
-    detach_reset: bool = False,
     hook: Hook = unchanged,
 ) -> tuple[PLIFState, FloatArray]:
     """One time step.
@@ -71,29 +67,18 @@ def step(
         params: the leak, the threshold, the reset potential.
         state: the state before the step.
         x: input to each neuron, weights already applied.
-        surrogate: spike function.
-        max_spikes: most spikes that a neuron emits in a step.
-        reset: what follows a spike.
+        fire: spikes and reset.
         decay_input: scale the input by 1/tau too.
-        detach_reset: let no gradient through the spikes that reset vmem.
-        hook: what becomes of "vmem" before the neuron fires.
+        hook: transform of "vmem" before the neuron fires.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
     """
     v_leak = jnp.zeros((), x.dtype) if params.v_reset is None else params.v_reset
     rate = jax.nn.sigmoid(params.w)
-    vmem = (
-        relax(state.vmem, rate, v_leak + x) if decay_input else relax(state.vmem, rate, v_leak) + x
-    )
-    vmem, spikes = fire(
-        vmem,
-        params.threshold,
-        surrogate=surrogate,
-        max_spikes=max_spikes,
-        reset=reset,
-        v_reset=params.v_reset,
-        detach_reset=detach_reset,
-        hook=hook,
-    )
+    if decay_input:
+        vmem = relax(state.vmem, rate, v_leak + x)
+    else:
+        vmem = relax(state.vmem, rate, v_leak) + x
+    vmem, spikes = fire(hook("vmem", vmem), params.threshold, params.v_reset)
     return PLIFState(vmem), spikes

@@ -2,9 +2,8 @@ r"""Recurrence around any kernel: the spikes of a step come back as input of the
 
     y_t, state <- step(state, x_t + connect(y_(t-1)))
 
-`connect` is any function from spikes to input; `dense` and `convolution` make the usual two. A
-kernel that has weights of its own for this, as `neurons.lif` has for its several synapses, needs no
-wrapper.
+`connect` is any function from spikes to input; `dense` and `convolution` make the usual two, and
+`fed_back` chooses between them by the shape of the weights.
 """
 
 from collections.abc import Callable
@@ -40,8 +39,8 @@ def step(
 
     Args:
         kernel: (state, input) -> (state, output), such as `functools.partial(iaf.step, params,
-            surrogate=..., max_spikes=1)`.
-        connect: from the output of a step to what it adds to the input of the next.
+            fire=Firing())`.
+        connect: maps the output of a step to the recurrent input of the next.
         state: the state before the step.
         x: input from outside.
 
@@ -72,13 +71,34 @@ def convolution(
     Args:
         w_rec: kernel, target channel first, as in `eqx.nn.Conv2d`. Zeros are padded around, so
             that the size stays the same.
-        bias: what broadcasts against the population.
+        bias: added to the recurrent input; it broadcasts against the population.
     """
 
     def connect(y: FloatArray) -> FloatArray:
         # Half of the kernel on either side, the larger half first, as for an odd size both are one.
         padding = [(n // 2, (n - 1) // 2) for n in w_rec.shape[2:]]
-        back = jax.lax.conv_general_dilated(y[None], w_rec, (1, 1), padding)[0]
+        strides = (1,) * len(padding)
+        back = jax.lax.conv_general_dilated(y[None], w_rec, strides, padding)[0]
         return back if bias is None else back + bias
 
     return connect
+
+
+def fed_back(
+    w_rec: Float[Array, "..."], y: Float[Array, "*shape"], shape: tuple[int, ...]
+) -> FloatArray:
+    """The input of the shape `shape` that recurrent weights make of the spikes `y`.
+
+    Args:
+        w_rec: dense, `(neurons, inputs)`, source first; or the kernel of a convolution, target
+            channel first. Where neurons have several synapses, these are the fast axis of the
+            targets.
+        y: spikes of a population.
+        shape: that of `y`, or `(*y.shape, synapses)`.
+    """
+    if w_rec.ndim == 2:
+        return dense(w_rec)(y.ravel()).reshape(shape)
+    back = convolution(w_rec)(y)
+    if shape == y.shape:
+        return back
+    return jnp.moveaxis(back.reshape(len(y), shape[-1], *y.shape[1:]), 1, -1)

@@ -20,12 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from .._typing import FloatArray, PyTree
-from ._mechanics import Fire, Shape
-
-
-def vmem_of(state: Any) -> FloatArray:
-    """Where the membrane is held of a kernel that resets in the step of the spike."""
-    return state.vmem
+from ._mechanics import Firing, Shape
 
 
 class RefractoryState(NamedTuple):
@@ -45,23 +40,24 @@ def step(
     state: RefractoryState,
     x: FloatArray,
     *,
-    surrogate: Fire,
+    fire: Firing,
     steps: int | Int[Array, "..."],
     hold: bool = True,
-    held_at: Callable[[Any], FloatArray] = vmem_of,
+    held: FloatArray | None = None,
 ) -> tuple[RefractoryState, FloatArray]:
     """One time step.
 
     Args:
-        kernel: (state, input, surrogate=) -> (state, spikes), such as `functools.partial(iaf.step,
-            params, max_spikes=1)`; its state has a field `vmem`.
+        kernel: (state, input, fire=) -> (state, spikes), such as `functools.partial(iaf.step,
+            params)`; its state has a field `vmem`.
         state: the state before the step.
         x: input to each neuron, weights already applied.
-        surrogate: spike function. A neuron that cannot fire passes no gradient through it.
-        steps: how many steps a neuron cannot fire after a spike; what broadcasts against them.
+        fire: spikes and reset. A neuron that cannot fire passes no gradient through its spikes.
+        steps: number of steps after a spike during which a neuron cannot fire. An array broadcasts
+            against the neurons.
         hold: hold vmem meanwhile.
-        held_at: from the kernel's state to where vmem is held: for a delayed reset, to vmem after
-            it, as `leaky.settled` gives it.
+        held: potentials at which vmem is held; None for those of `state`. For a delayed reset,
+            those after it, as `leaky.settled` gives them.
 
     Returns:
         The state after the step, and the number of spikes of each neuron.
@@ -69,10 +65,12 @@ def step(
     blocked = state.remaining > 0
 
     def unless_blocked(vmem: FloatArray, threshold: FloatArray, max_spikes: float, /) -> FloatArray:
-        return jnp.where(blocked, 0, surrogate(vmem, threshold, max_spikes))
+        return jnp.where(blocked, 0, fire.surrogate(vmem, threshold, max_spikes))
 
-    inner, spikes = kernel(state.inner, x, surrogate=unless_blocked)
+    ready = Firing(unless_blocked, fire.max_spikes, fire.reset, fire.detach_reset)
+    inner, spikes = kernel(state.inner, x, fire=ready)
     if hold:
-        inner = inner._replace(vmem=jnp.where(blocked, held_at(state.inner), inner.vmem))
+        held = state.inner.vmem if held is None else held
+        inner = inner._replace(vmem=jnp.where(blocked, held, inner.vmem))
     waiting = jnp.maximum(state.remaining - 1, 0)
     return RefractoryState(inner, jnp.where(spikes > 0, steps, waiting)), spikes

@@ -1,24 +1,22 @@
 """Adaptive leaky integrate-and-fire layer."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Unpack
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .. import decay
-from .._typing import FloatArray, PyTree
-from ..neurons import alif
+from .._typing import FloatArray
+from ..neurons import Firing, Hook, Reset, alif
 from ..params import param
-from ._leak import LEAKS, Leak, Leaks, Pair, make_leak
-from ._li import time_constants
-from ._spiking import NeuronSettings, Reset, SpikingNeuron
-from ._validate import choice, positive
+from ._leak import Leak, Leaks, Pair, make_leak, time_constants
+from ._neuron import Neuron
+from ._settings import optional, per_neuron, reset_potential
+from ._validate import positive
 
 
-class ALIF(SpikingNeuron):
+class ALIF(Neuron):
     r"""Leaky integrate-and-fire neurons whose threshold rises with every spike of theirs.
 
     Per step: isyn = alpha_syn*(isyn + x), or x without a synapse; vmem = alpha_mem*vmem +
@@ -57,7 +55,7 @@ class ALIF(SpikingNeuron):
         leak: Leaks = "taus",
         frozen: Sequence[str] = ("adapt_scale", "v_reset", "min_vmem"),
         dt: float = 1e-3,
-        **settings: Unpack[NeuronSettings],
+        **settings: Any,
     ):
         """Make a layer. Parameters are one number, one per channel or one per neuron.
 
@@ -70,7 +68,7 @@ class ALIF(SpikingNeuron):
             threshold: firing thresholds without adaptation.
             min_vmem: lower bound of vmem; None for none.
             norm_input: scale the current by 1 - alpha_mem, so that vmem settles at the current.
-            reset: what follows a spike: "subtract" the threshold as it is then, "zero" goes to
+            reset: effect of a spike: "subtract" the threshold as it is then, "zero" goes to
                 `v_reset`, "none".
             v_reset: where "zero" resets to; None is 0.
             max_spikes: most spikes of a neuron in one step; None for no cap.
@@ -78,23 +76,22 @@ class ALIF(SpikingNeuron):
                 the parameters. They start at the values that the time constants above give.
             frozen: names of the parameters that are not trained: they get no gradient.
             dt: length of a step in seconds.
-            **settings: see `NeuronSettings`.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
         positive("dt", dt)
-        choice("leak", leak, LEAKS)
-        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
-        self.leak = make_leak(leak, *time_constants(self.size, tau_mem, tau_syn), dt)
-        self.tau_adapt = self._parameter("tau_adapt", tau_adapt, above=0)
-        self.adapt_scale = self._parameter("adapt_scale", adapt_scale)
-        self.min_vmem = self._optional("min_vmem", min_vmem)
-        self.v_reset = self._reset_to(v_reset)
+        super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
+        self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
+        self.leak = make_leak(leak, *time_constants(tau_mem, tau_syn, self.shape), dt)
+        self.tau_adapt = per_neuron("tau_adapt", tau_adapt, self.shape, above=0)
+        self.adapt_scale = per_neuron("adapt_scale", adapt_scale, self.shape)
+        self.min_vmem = optional("min_vmem", min_vmem, self.shape)
+        self.v_reset = reset_potential(v_reset, reset, self.shape)
         self.norm_input, self.dt = norm_input, dt
-        self._freeze(frozen)
 
     def alphas(self) -> Pair:
         """Decay factors per step, alpha_mem and alpha_syn; None without synapses."""
@@ -104,9 +101,9 @@ class ALIF(SpikingNeuron):
         """Time constants in seconds, tau_mem and tau_syn; None without synapses."""
         return self.leak.taus(self.dt)
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
+    def params(self) -> alif.ALIFParams:
         alpha_mem, alpha_syn = self.alphas()
-        params = alif.ALIFParams(
+        return alif.ALIFParams(
             alpha_mem=alpha_mem,
             alpha_adapt=decay.tau_to_alpha(self.tau_adapt, self.dt),
             adapt_scale=self.adapt_scale,
@@ -115,7 +112,17 @@ class ALIF(SpikingNeuron):
             v_reset=self.v_reset,
             min_vmem=self.min_vmem,
         )
-        return functools.partial(alif.step, params, norm_input=self.norm_input)
 
-    def _rest(self, dtype: jnp.dtype) -> PyTree:
-        return alif.init(self.size, dtype, synapse=self.alphas()[1] is not None)
+    def kernel(
+        self,
+        params: alif.ALIFParams,
+        state: alif.ALIFState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[alif.ALIFState, FloatArray]:
+        return alif.step(params, state, x, fire=fire, norm_input=self.norm_input, hook=hook)
+
+    def rest(self) -> alif.ALIFState:
+        return alif.init(self.shape, self.threshold.dtype, synapse=self.alphas()[1] is not None)

@@ -1,7 +1,7 @@
 """Layers trained by differentiation on spike representation (DSR), not through time."""
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -10,11 +10,9 @@ from jax.typing import ArrayLike
 
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import dsr
-from ..params import param
-from ._hooks import Hooks
-from ._layer import Records
-from ._neuron import Neuron, Output
-from ._spiking import check_input, frozen_names
+from ..params import param, stop_frozen
+from ._layer import Layer, Records, check_input, start_of
+from ._settings import frozen_names
 from ._validate import array_of, choice, positive, require, shape_of
 
 
@@ -24,23 +22,20 @@ class DSRState(NamedTuple):
     vmem: FloatArray
 
 
-class DSR(Neuron):
-    """What the two DSR layers have in common.
+class DSR(Layer):
+    """The base of the two DSR layers.
 
     Attributes:
-        size: shape of the population.
+        shape: shape of the population, and of one step of the output.
         settings: all but the threshold; see `snnjax.neurons.dsr`.
+        frozen: names of the parameters that are not trained.
         threshold: theta: threshold and height of a spike, one number or one per channel.
     """
 
-    size: tuple[int, ...] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
     settings: dsr.DSRIF | dsr.DSRLIF = eqx.field(static=True)
-    output: Output = eqx.field(static=True)
     frozen: tuple[str, ...] = eqx.field(static=True)
-    on_state: Hooks | None
     threshold: FloatArray = param(family="thresholds")
-
-    hookable: ClassVar = ()
 
     def _settle(
         self,
@@ -49,23 +44,18 @@ class DSR(Neuron):
         settings: dsr.DSRIF | dsr.DSRLIF,
         frozen: Sequence[str],
     ) -> None:
-        self.size = shape_of(shape)
-        self.threshold = array_of("threshold", threshold, (), self.size[:1], above=0)
+        self.shape = shape_of(shape)
+        self.threshold = array_of("threshold", threshold, (), self.shape[:1], above=0)
         ratio, bound = settings.ratio, settings.bound
         require(0 < ratio <= 1, "ratio", ratio, "above 0 and at most 1")
         positive("lower_bound", settings.lower_bound)
         choice("bound", bound, ("clamp", "project"))
-        self.settings, self.output, self.on_state = settings, "spikes", None
+        self.settings = settings
         self.frozen = frozen_names(self, frozen)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the population."""
-        return self.size
 
     def initial_state(self) -> DSRState:
         """Membrane potentials of zero."""
-        return DSRState(jnp.zeros(self.size, self.threshold.dtype))
+        return DSRState(jnp.zeros(self.shape, self.threshold.dtype))
 
     def evolve(
         self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
@@ -74,8 +64,8 @@ class DSR(Neuron):
 
         The gradient takes the sequence that is given for the whole: in pieces, it is another.
         """
-        held = self._without_frozen()
-        before, x = self._start(x, state), check_input(x, self.size)
+        held = stop_frozen(self)
+        before, x = start_of(self, x, state), check_input(x, self.shape)
         if len(x) == 0:
             return x, before, {"vmem": x, "spikes": x, "output": x} if record else {}
         y, vmem = dsr.run(x, held.threshold, self.settings, before.vmem)
@@ -125,7 +115,7 @@ class DSRIF(DSR):
             shape: number of neurons, or sizes such as (channels, height, width).
             threshold: threshold and height of a spike, one number or one per channel.
             ratio: fraction of the threshold at which a neuron fires, above 0 and at most 1.
-            lower_bound: what the threshold is held to, above 0.
+            lower_bound: lower bound of the threshold, above 0.
             scale: factor on the gradient of the threshold.
             bound: "clamp" gives a threshold below the bound no gradient; "project" that at the
                 bound.
@@ -188,12 +178,12 @@ class DSRLIF(DSR):
             tau: time constant of the membranes, in the unit of dt.
             dt: length of a step.
             ratio: fraction of the threshold at which a neuron fires, above 0 and at most 1.
-            lower_bound: what the threshold is held to, above 0.
+            lower_bound: lower bound of the threshold, above 0.
             scale: factor on the gradient of the threshold.
             bound: "clamp" gives a threshold below the bound no gradient; "project" that at the
                 bound.
-            exact_gain: take (1 - decay)/dt, which is what the neuron does, for the gain that the
-                gradient uses, instead of its limit for short steps, 1/tau.
+            exact_gain: use the neuron's own gain, (1 - decay)/dt, in the gradient, instead of its
+                limit for short steps, 1/tau.
             frozen: names of the parameters that are not trained: ("threshold",) or none.
 
         Raises:

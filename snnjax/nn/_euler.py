@@ -1,21 +1,20 @@
 """Leaky integrate-and-fire layers stepped by forward Euler, as NIR defines them."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Unpack
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._typing import FloatArray, PyTree
-from ..neurons import cubalif, lif_euler
+from .._typing import FloatArray
+from ..neurons import Firing, Hook, Reset, cubalif, lif_euler
 from ..params import param
-from ._spiking import NeuronSettings, Reset, SpikingNeuron
+from ._neuron import Neuron
+from ._settings import per_neuron, reset_potential
 from ._validate import positive
 
 
-class LIFEuler(SpikingNeuron):
+class LIFEuler(Neuron):
     r"""Leaky integrate-and-fire neurons stepped by forward Euler: NIR's LIF.
 
     Per step: vmem += dt/tau_mem*(v_leak - vmem + r*x); spikes = floor(vmem/threshold), at least 0
@@ -47,7 +46,7 @@ class LIFEuler(SpikingNeuron):
         max_spikes: int | None = 1,
         frozen: Sequence[str] = ("r", "v_leak", "v_reset"),
         dt: float = 1e-3,
-        **settings: Unpack[NeuronSettings],
+        **settings: Any,
     ):
         """Make a layer. Parameters are one number, one per channel or one per neuron.
 
@@ -57,38 +56,48 @@ class LIFEuler(SpikingNeuron):
             r: resistances.
             v_leak: potentials that vmem leaks to.
             threshold: firing thresholds.
-            reset: what follows a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
+            reset: effect of a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
             v_reset: where "zero" resets to; None is 0.
             max_spikes: most spikes of a neuron in one step; None for no cap.
             frozen: names of the parameters that are not trained: they get no gradient.
             dt: length of a step in seconds.
-            **settings: see `NeuronSettings`.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
         positive("dt", dt)
-        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
-        self.tau_mem = self._parameter("tau_mem", tau_mem, above=0)
-        self.r = self._parameter("r", r)
-        self.v_leak = self._parameter("v_leak", v_leak)
-        self.v_reset = self._reset_to(v_reset)
+        super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
+        self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
+        self.tau_mem = per_neuron("tau_mem", tau_mem, self.shape, above=0)
+        self.r = per_neuron("r", r, self.shape)
+        self.v_leak = per_neuron("v_leak", v_leak, self.shape)
+        self.v_reset = reset_potential(v_reset, reset, self.shape)
         self.dt = dt
-        self._freeze(frozen)
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
-        params = lif_euler.LIFEulerParams(
+    def params(self) -> lif_euler.LIFEulerParams:
+        return lif_euler.LIFEulerParams(
             self.tau_mem, self.r, self.v_leak, self.threshold, self.v_reset
         )
-        return functools.partial(lif_euler.step, params, dt=self.dt)
 
-    def _rest(self, dtype: jnp.dtype) -> PyTree:
-        return lif_euler.init(self.size, dtype)
+    def kernel(
+        self,
+        params: lif_euler.LIFEulerParams,
+        state: lif_euler.LIFEulerState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[lif_euler.LIFEulerState, FloatArray]:
+        return lif_euler.step(params, state, x, dt=self.dt, fire=fire, hook=hook)
+
+    def rest(self) -> lif_euler.LIFEulerState:
+        return lif_euler.init(self.shape, self.threshold.dtype)
 
 
-class CubaLIF(SpikingNeuron):
+class CubaLIF(Neuron):
     r"""Current-based leaky integrate-and-fire neurons stepped by forward Euler: NIR's CubaLIF.
 
     Per step: isyn += dt/tau_syn*(w_in*x - isyn); vmem += dt/tau_mem*(v_leak - vmem + r*isyn), with
@@ -125,7 +134,7 @@ class CubaLIF(SpikingNeuron):
         max_spikes: int | None = 1,
         frozen: Sequence[str] = ("r", "v_leak", "w_in", "v_reset"),
         dt: float = 1e-3,
-        **settings: Unpack[NeuronSettings],
+        **settings: Any,
     ):
         """Make a layer. Parameters are one number, one per channel or one per neuron.
 
@@ -138,40 +147,50 @@ class CubaLIF(SpikingNeuron):
             v_leak: potentials that vmem leaks to.
             threshold: firing thresholds.
             w_in: factors on the input.
-            reset: what follows a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
+            reset: effect of a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
             v_reset: where "zero" resets to; None is 0.
             max_spikes: most spikes of a neuron in one step; None for no cap.
             frozen: names of the parameters that are not trained: they get no gradient.
             dt: length of a step in seconds.
-            **settings: see `NeuronSettings`.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
         positive("dt", dt)
-        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
-        self.tau_mem = self._parameter("tau_mem", tau_mem, above=0)
-        self.tau_syn = self._parameter("tau_syn", tau_syn, above=0)
-        self.r = self._parameter("r", r)
-        self.v_leak = self._parameter("v_leak", v_leak)
-        self.w_in = self._parameter("w_in", w_in)
-        self.v_reset = self._reset_to(v_reset)
+        super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
+        self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
+        self.tau_mem = per_neuron("tau_mem", tau_mem, self.shape, above=0)
+        self.tau_syn = per_neuron("tau_syn", tau_syn, self.shape, above=0)
+        self.r = per_neuron("r", r, self.shape)
+        self.v_leak = per_neuron("v_leak", v_leak, self.shape)
+        self.w_in = per_neuron("w_in", w_in, self.shape)
+        self.v_reset = reset_potential(v_reset, reset, self.shape)
         self.dt = dt
-        self._freeze(frozen)
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
-        params = cubalif.CubaLIFParams(
-            self.tau_mem,
-            self.tau_syn,
-            self.r,
-            self.v_leak,
-            self.threshold,
-            self.w_in,
-            self.v_reset,
+    def params(self) -> cubalif.CubaLIFParams:
+        return cubalif.CubaLIFParams(
+            tau_mem=self.tau_mem,
+            tau_syn=self.tau_syn,
+            r=self.r,
+            v_leak=self.v_leak,
+            threshold=self.threshold,
+            w_in=self.w_in,
+            v_reset=self.v_reset,
         )
-        return functools.partial(cubalif.step, params, dt=self.dt)
 
-    def _rest(self, dtype: jnp.dtype) -> PyTree:
-        return cubalif.init(self.size, dtype)
+    def kernel(
+        self,
+        params: cubalif.CubaLIFParams,
+        state: cubalif.CubaLIFState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[cubalif.CubaLIFState, FloatArray]:
+        return cubalif.step(params, state, x, dt=self.dt, fire=fire, hook=hook)
+
+    def rest(self) -> cubalif.CubaLIFState:
+        return cubalif.init(self.shape, self.threshold.dtype)

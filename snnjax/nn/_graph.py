@@ -12,9 +12,9 @@ import numpy as np
 
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
+from ._combine import output_shape
 from ._layer import Layer, Records, float_dtype, or_at_rest
 from ._network import Block, Network
-from ._recurrent import output_shape
 from ._schedule import Edge, Stage, schedule
 from ._validate import InputError, shape_of
 

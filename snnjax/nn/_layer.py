@@ -1,4 +1,4 @@
-"""What every layer with a state can do."""
+"""The base of all layers with a state, and what they share with their callers."""
 
 import abc
 from collections.abc import Mapping
@@ -7,20 +7,59 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._typing import FloatArray, Key, PyTree
+from ..quant import Transform
 from ._validate import InputError
 
 Records: TypeAlias = dict[str, FloatArray]
 """States and outputs over time, by path."""
 
 
-class Layer(eqx.Module):
-    """A layer with a state that it takes and returns, and never keeps.
+class Hooks(eqx.Module):
+    """Transforms that a network applies as it runs: to outputs of layers or to states of neurons.
 
-    Works on one sequence without a batch axis, time first; `jax.vmap` gives batches.
+    Attributes:
+        transforms: transforms by name: of a network, the number of a layer as text; of neurons,
+            the name of a state.
+    """
+
+    transforms: dict[str, Transform]
+
+    def __call__(
+        self,
+        name: str,
+        x: FloatArray,
+        *,
+        key: Key | None = None,
+        threshold: FloatArray | None = None,
+    ) -> FloatArray:
+        """`x` after the transform called `name`; `x` itself where there is none."""
+        transform = self.transforms.get(name)
+        return x if transform is None else transform(x, key=key, threshold=threshold)
+
+    def updated(self, other: "Hooks") -> "Hooks":
+        """These transforms and those of `other`, which win where both have one."""
+        return Hooks({**self.transforms, **other.transforms})
+
+
+class Layer(eqx.Module):
+    """A layer with a state. The state is an argument and a result; the layer never stores it.
+
+    Input is one sequence without a batch axis, time first; `jax.vmap` maps over batches.
+
+    >>> import jax.numpy as jnp, snnjax
+    >>> layer = snnjax.IAF(2, threshold=1.0)
+    >>> y, state = layer(jnp.array([[0.5, 2.0], [0.5, 0.25]]))
+    >>> print(y)
+    [[0. 2.]
+     [1. 0.]]
+    >>> y_t, state = layer.step(jnp.array([1.0, 0.75]), state)
+    >>> print(y_t, state.vmem)
+    [1. 1.] [0. 0.]
     """
 
     @abc.abstractmethod
@@ -32,12 +71,12 @@ class Layer(eqx.Module):
     ) -> tuple[FloatArray, PyTree]:
         """One time step, for streaming.
 
-        Step by step, neurons do exactly what they do in a whole sequence. A product of matrices may
-        differ in its last digit from that of many steps at once, as its terms are added up in
-        another order; where they add up without rounding, all outputs are exactly the same.
+        Neurons step by step equal neurons over a whole sequence exactly. A matrix product of one
+        step may differ in its last digit from that of many, as its terms add up in another order.
+        Where they add up without rounding, all outputs are equal.
 
         Args:
-            x: the input of one step: what `__call__` takes, without the time axis.
+            x: the input of one step, that of `__call__` without the time axis.
             state: the state before the step; None is the resting state.
             key: needed where something in the layer is random.
 
@@ -52,10 +91,17 @@ class Layer(eqx.Module):
     def evolve(
         self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
     ) -> tuple[FloatArray, PyTree, Records]:
-        """What `__call__` and `record` share: a run over time that may be recorded.
+        """The run over time behind `__call__`, `step` and `record`; a layer of your own defines it.
 
-        A layer of your own defines this one. It returns the output, the state after the last step,
-        and, if `record`, its states and outputs over time by name; otherwise an empty dictionary.
+        Args:
+            x: input, time first.
+            state: the state before the first step; None is the resting state.
+            key: needed where something in the layer is random.
+            record: whether to record.
+
+        Returns:
+            The output, time first; the state after the last step; states and outputs over time by
+            name if `record`, else an empty dictionary.
         """
 
     def __call__(
@@ -140,3 +186,53 @@ def record(
     """
     require_layer("layer", layer)
     return layer.evolve(as_floats(x, layer), state, key=key, record=True)
+
+
+def start_of(layer: Layer, x: FloatArray, state: PyTree) -> PyTree:
+    """`state`, or the resting state if it is None, once it and `x` are known to fit the layer.
+
+    Only shapes and dtypes are compared, so nothing of it remains in a compiled program.
+
+    Raises:
+        InputError: if `state` has another structure or other shapes than the resting state, or if
+            the dtypes of input, parameters and states would promote the states.
+    """
+    rest = jax.eval_shape(layer.initial_state)
+    found, wanted = jax.tree.map(np.shape, state), jax.tree.map(np.shape, rest)
+    kinds: list[Any] = [jax.tree.structure(tree) for tree in (state, rest)]
+    if state is not None and (kinds[0] != kinds[1] or found != wanted):
+        raise InputError(
+            f"`state` must be of the kind and the shapes of `initial_state()`, {wanted}; got "
+            f"{found}; with a batch axis, it needs `jax.vmap`"
+        )
+    # Transforms of states give back the dtype that they are given, whatever theirs is.
+    parameters = {name: value for name, value in vars(layer).items() if name != "on_state"}
+    held, given = (_dtypes(tree) for tree in (parameters, state))
+    with jax.numpy_dtype_promotion("standard"):
+        computed = jnp.result_type(x.dtype, *held, *given)
+    if [computed] != _dtypes(rest):
+        states = f", the states {_names(given)}" if given else ""
+        raise InputError(
+            f"`x` and the parameters must have one dtype; `x` has {x.dtype}, the parameters "
+            f"{_names(held)}{states}; convert it: x.astype({_names(_dtypes(rest))!r})"
+        )
+    return layer.initial_state() if state is None else state
+
+
+def check_input(x: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """`x`, once each step of it is known to have the shape `shape`."""
+    if x.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("time", *shape)))
+        raise InputError(f"`x` must have the shape ({wanted}); got {x.shape}")
+    return x
+
+
+def _dtypes(tree: PyTree) -> list[jnp.dtype]:
+    """The floating-point dtypes of the jax arrays in a tree; jax converts those of NumPy."""
+    arrays = jax.Array | jax.ShapeDtypeStruct
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, arrays)]
+    return list({x.dtype: None for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)})
+
+
+def _names(dtypes: list[jnp.dtype]) -> str:
+    return " and ".join(map(str, dtypes))

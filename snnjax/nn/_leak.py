@@ -1,21 +1,24 @@
-"""Three parametrisations of a leak: the fields are what is trained, the rest is derived."""
+"""Three parametrisations of a leak: the fields are trained, all else is derived from them."""
 
 import abc
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .. import decay
 from .._typing import FloatArray
 from ..params import param
+from ._settings import optional, per_neuron
+from ._validate import choice
 
 Pair: TypeAlias = tuple[Float[Array, " neurons"], Float[Array, "neurons synapses"]]
 """A quantity of the membranes, and the same of the synapses: None where neurons have none."""
 
 Leaks: TypeAlias = Literal["taus", "decays", "bitshifts"]
-"""Which of (tau_mem, tau_syn), (alpha_mem, alpha_syn), (dash_mem, dash_syn) are the parameters."""
+"""The parameters: (tau_mem, tau_syn), (alpha_mem, alpha_syn) or (dash_mem, dash_syn)."""
 
 
 class Leak(eqx.Module):
@@ -85,8 +88,21 @@ class Bitshifts(Leak):
 LEAKS: Mapping[str, type[Leak]] = {"taus": Taus, "decays": Decays, "bitshifts": Bitshifts}
 
 
+def time_constants(
+    tau_mem: ArrayLike, tau_syn: ArrayLike | None, shape: tuple[int, ...]
+) -> tuple[FloatArray, FloatArray | None]:
+    """Time constants in seconds of the membranes and synapses of a population, checked."""
+    mem = per_neuron("tau_mem", tau_mem, shape, above=0)
+    return mem, optional("tau_syn", tau_syn, shape, above=0)
+
+
 def make_leak(kind: Leaks, tau_mem: FloatArray, tau_syn: Any, dt: float) -> Leak:
-    """The leak whose parameters are those that `kind` says, from time constants in seconds."""
+    """A leak with the parameters of `kind`, from time constants in seconds.
+
+    Raises:
+        ValueError: if `kind` is none of `LEAKS`.
+    """
+    choice("leak", kind, LEAKS)
     start = Taus(tau_mem, tau_syn)
     values = {"taus": start.taus, "decays": start.alphas, "bitshifts": start.dashes}[kind](dt)
     return LEAKS[kind](*values)

@@ -1,20 +1,19 @@
 """snnTorch's leaky neurons, with the reset of a spike during the step after it."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Unpack
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._typing import FloatArray, PyTree
-from ..neurons import leaky
+from .._typing import FloatArray
+from ..neurons import Firing, Hook, Reset, leaky
 from ..params import param
-from ._spiking import NeuronSettings, Reset, SpikingNeuron
+from ._neuron import Neuron
+from ._settings import optional, per_neuron, reset_potential
 
 
-class Leaky(SpikingNeuron):
+class Leaky(Neuron):
     r"""Leaky integrate-and-fire neurons whose input is not decayed: snnTorch's Leaky and RLeaky.
 
     Per step: isyn = alpha_syn*isyn + x, or x without a synapse; vmem = alpha_mem*vmem + isyn -
@@ -49,7 +48,7 @@ class Leaky(SpikingNeuron):
         reset_delay: bool = True,
         max_spikes: int | None = 1,
         frozen: Sequence[str] = ("alpha_mem", "alpha_syn", "threshold", "v_reset", "min_vmem"),
-        **settings: Unpack[NeuronSettings],
+        **settings: Any,
     ):
         """Make a layer. Parameters are one number, one per channel or one per neuron.
 
@@ -59,7 +58,7 @@ class Leaky(SpikingNeuron):
             alpha_syn: decay factors of the synapses per step, above 0; None for no synapses.
             threshold: firing thresholds.
             min_vmem: lower bound of vmem; None for none.
-            reset: what follows a spike: "subtract" a threshold, "zero" goes to `v_reset`, "none".
+            reset: effect of a spike: "subtract" a threshold, "zero" goes to `v_reset`, "none".
                 A delayed reset to zero takes the input of its own step with it if there are
                 synapses or a recurrent connection, and only then, as in snnTorch.
             v_reset: where "zero" resets to; None is 0.
@@ -67,40 +66,52 @@ class Leaky(SpikingNeuron):
             max_spikes: most spikes of a neuron in one step; None for no cap.
             frozen: names of the parameters that are not trained: they get no gradient. As in
                 snnTorch, these are all of them by default.
-            **settings: see `NeuronSettings`.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
-        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
-        self.alpha_mem = self._parameter("alpha_mem", alpha_mem, above=0)
-        positive = None if alpha_syn is None else self._parameter("alpha_syn", alpha_syn, above=0)
-        self.alpha_syn = positive
-        self.min_vmem = self._optional("min_vmem", min_vmem)
-        self.v_reset = self._reset_to(v_reset)
+        super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
+        self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
+        self.alpha_mem = per_neuron("alpha_mem", alpha_mem, self.shape, above=0)
+        self.alpha_syn = optional("alpha_syn", alpha_syn, self.shape, above=0)
+        self.min_vmem = optional("min_vmem", min_vmem, self.shape)
+        self.v_reset = reset_potential(v_reset, reset, self.shape)
         self.reset_delay = reset_delay
-        self._freeze(frozen)
 
-    def _params(self) -> leaky.LeakyParams:
+    def params(self) -> leaky.LeakyParams:
         return leaky.LeakyParams(
             self.alpha_mem, self.threshold, self.alpha_syn, self.v_reset, self.min_vmem
         )
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
-        wipe_input = self.alpha_syn is not None or self.w_rec is not None
-        return functools.partial(
-            leaky.step, self._params(), reset_delay=self.reset_delay, wipe_input=wipe_input
+    def kernel(
+        self,
+        params: leaky.LeakyParams,
+        state: leaky.LeakyState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[leaky.LeakyState, FloatArray]:
+        return leaky.step(
+            params,
+            state,
+            x,
+            fire=fire,
+            reset_delay=self.reset_delay,
+            wipe_input=self.alpha_syn is not None or self.w_rec is not None,
+            hook=hook,
         )
 
-    def _held_at(self) -> Callable[[Any], FloatArray]:
-        if not self.reset_delay:
-            return super()._held_at()
-        return functools.partial(leaky.settled, self._params(), reset=self.reset)
+    def rest(self) -> leaky.LeakyState:
+        return leaky.init(self.shape, self.threshold.dtype, synapse=self.alpha_syn is not None)
 
-    def _rest(self, dtype: jnp.dtype) -> PyTree:
-        return leaky.init(self.size, dtype, synapse=self.alpha_syn is not None)
+    def settled(self, params: leaky.LeakyParams, state: leaky.LeakyState) -> FloatArray:
+        if not self.reset_delay:
+            return state.vmem
+        return leaky.settled(params, state, fire=self.settings)
 
 
 class Synaptic(Leaky):

@@ -1,127 +1,117 @@
 """Leaky integrate-and-fire layer."""
 
-import functools
+import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from .._typing import FloatArray, Key, PyTree
-from ..neurons import Hook, lif
+from .._typing import FloatArray, Key
+from ..neurons import Firing, Hook, Reset, lif
 from ..params import param
-from ..surrogate import PiecewiseLinear, Surrogate
-from ._hooks import Hooks
-from ._leak import LEAKS, Leak, Leaks, Pair, make_leak
-from ._neuron import Output
-from ._population import Kernel, Population
-from ._validate import InputError, array_of, choice, count, names_among, positive, require
+from ._leak import Leak, Leaks, Pair, make_leak
+from ._neuron import Neuron
+from ._settings import reset_potential
+from ._validate import InputError, array_of, count, positive, require
 
 
-class LIF(Population):
+class LIF(Neuron):
     r"""Leaky integrate-and-fire neurons with exponential synapses and, if wanted, recurrence.
 
     Per step: isyn += x + spikes_before @ w_rec; vmem *= alpha_mem; isyn *= alpha_syn;
     vmem += sum of isyn + bias + noise_std*sqrt(dt)*normal; spikes = floor(vmem/threshold), at least
-    0 and at most `max_spikes`; vmem -= spikes*threshold. `snnjax.neurons.lif` has the kernel.
+    0 and at most `max_spikes`; vmem -= spikes*threshold, or v_reset where there are spikes.
+    `snnjax.neurons.lif` has the kernel.
 
-    Input `(time, neurons * synapses)`, the synapses of a neuron side by side, or
-    `(time, neurons, synapses)`; output `(time, neurons)`. Source: Rockpool, `LIFTorch`.
+    Unlike in other layers, every neuron has parameters of its own, also where one number is given.
+
+    Input `(time, *shape, synapses)`; with one synapse, also `(time, *shape)`; of neurons in a row,
+    also `(time, neurons * synapses)`, the synapses of a neuron side by side. Output
+    `(time, *shape)`.
+    Source: Rockpool, `LIFTorch`.
     """
 
-    surrogate: Surrogate
-    neurons: int = eqx.field(static=True)
     synapses: int = eqx.field(static=True)
-    max_spikes: int = eqx.field(static=True)
     noise_std: float = eqx.field(static=True)
     dt: float = eqx.field(static=True)
-    output: Output = eqx.field(static=True)
-    frozen: tuple[str, ...] = eqx.field(static=True)
     leak: Leak
-    threshold: Float[Array, " neurons"] = param(family="thresholds")
-    bias: Float[Array, " neurons"] | None = param(family="biases")
-    w_rec: Float[Array, "neurons neurons*synapses"] | None = param(family="weights")
-    on_state: Hooks | None
+    v_reset: FloatArray | None
+    threshold: Float[Array, "*shape"] = param(family="thresholds")
+    bias: Float[Array, "*shape"] | None = param(family="biases")
 
     hookable: ClassVar = ("vmem", "isyn")
 
     def __init__(
         self,
-        neurons: int,
+        shape: int | Sequence[int],
         *,
         synapses: int = 1,
-        recurrent: bool = False,
         tau_mem: ArrayLike = 20e-3,
         tau_syn: ArrayLike = 20e-3,
         threshold: ArrayLike = 1.0,
         bias: ArrayLike | None = 0.0,
-        w_rec: ArrayLike | None = None,
+        reset: Reset = "subtract",
+        v_reset: ArrayLike | None = None,
+        max_spikes: int | None = 31,
         leak: Leaks = "taus",
-        frozen: Sequence[str] = (),
-        surrogate: Surrogate | None = None,
-        max_spikes: int = 31,
         noise_std: float = 0.0,
+        frozen: Sequence[str] = ("v_reset",),
         dt: float = 1e-3,
-        output: Output = "spikes",
-        key: Key | None = None,
+        **settings: Any,
     ):
-        """Make a layer.
+        """Make a layer. Parameters are one number or one per neuron, of the shape `shape`.
 
         Args:
-            neurons: number of neurons, N.
+            shape: number of neurons, or sizes such as (channels, height, width).
             synapses: synapses per neuron, S, each with a time constant of its own.
-            recurrent: feed the spikes of the last step back through `w_rec`.
-            tau_mem: time constants of the membranes in seconds, one number or (N,).
-            tau_syn: time constants of the synapses in seconds, one number or (N, S), or (N,) if
-                S = 1.
-            threshold: firing thresholds, one number or (N,).
-            bias: added to vmem at every step, one number or (N,); None for no biases.
-            w_rec: recurrent weights (N, N*S), source first; drawn from +-sqrt(6/N) with `key` if
-                it is None and `recurrent` is set.
+            tau_mem: time constants of the membranes in seconds.
+            tau_syn: time constants of the synapses in seconds, one number or (*shape, S); the last
+                axis may be left out if S = 1.
+            threshold: firing thresholds.
+            bias: added to vmem at every step; None for no biases.
+            reset: effect of a spike: "subtract" a threshold, "zero" goes to `v_reset`, "none".
+            v_reset: where "zero" resets to; None is 0.
+            max_spikes: most spikes of a neuron in one step; None for no cap. A hidden neuron of
+                Xylo emits up to 31.
             leak: which of (tau_mem, tau_syn), (alpha_mem, alpha_syn) or (dash_mem, dash_syn) are
                 the parameters. They start at the values that the time constants above give.
-            frozen: names of the parameters that are not trained: they get no gradient.
-            surrogate: spike function; `PiecewiseLinear()` if None.
-            max_spikes: most spikes of a neuron in one step. A hidden neuron of Xylo emits up to 31.
             noise_std: standard deviation of membrane noise, per square root of a second.
+            frozen: names of the parameters that are not trained: they get no gradient.
             dt: length of a step in seconds.
-            output: what the layer gives: its spikes, or its membrane potentials after reset.
-            key: for the recurrent weights.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`. The
+                inputs that `w_rec` feeds are all synapses, (N, N*S), the synapses of a neuron side
+                by side.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
-        count("neurons", neurons)
         count("synapses", synapses)
-        count("max_spikes", max_spikes)
+        super().__init__(
+            shape,
+            synapses=synapses,
+            max_spikes=max_spikes,
+            reset=reset,
+            frozen=frozen,
+            **settings,
+        )
+        shape = self.shape
         positive("dt", dt)
         require(noise_std >= 0, "noise_std", noise_std, "a number of at least 0")
-        choice("leak", leak, LEAKS)
-        choice("output", output, ("spikes", "vmem"))
-        syn_shapes = ((neurons, 1), (neurons,)) if synapses == 1 else ((neurons, synapses),)
-        tau_mem = array_of("tau_mem", tau_mem, (neurons,), above=0)
+        syn_shapes = ((*shape, 1), shape) if synapses == 1 else ((*shape, synapses),)
+        tau_mem = array_of("tau_mem", tau_mem, shape, above=0)
         tau_syn = array_of("tau_syn", tau_syn, *syn_shapes, above=0)
-        self.leak = make_leak(leak, tau_mem, tau_syn.reshape(neurons, synapses), dt)
-        self.threshold = array_of("threshold", threshold, (neurons,), above=0)
-        self.bias = None if bias is None else array_of("bias", bias, (neurons,))
-        self.w_rec = _make_w_rec(w_rec, recurrent, neurons, synapses, key)
-        self.surrogate = PiecewiseLinear() if surrogate is None else surrogate
-        if not isinstance(self.surrogate, Surrogate):
-            raise TypeError(f"`surrogate` must be a Surrogate; got {surrogate!r}")
-        self.neurons, self.synapses = neurons, synapses
-        self.max_spikes, self.noise_std, self.dt, self.output = max_spikes, noise_std, dt, output
-        self.on_state = None
-        parameters = (*vars(self.leak), "threshold", "bias", "w_rec")
-        self.frozen = names_among("frozen", frozen, parameters)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the population."""
-        return (self.neurons,)
+        self.leak = make_leak(leak, tau_mem, tau_syn.reshape(*shape, synapses), dt)
+        self.threshold = array_of("threshold", threshold, shape, above=0)
+        self.bias = None if bias is None else array_of("bias", bias, shape)
+        to = reset_potential(v_reset, reset, shape)
+        self.v_reset = None if to is None else jnp.broadcast_to(to, shape)
+        self.synapses, self.noise_std, self.dt = synapses, noise_std, dt
 
     @property
     def recurrent(self) -> bool:
@@ -129,73 +119,50 @@ class LIF(Population):
         return self.w_rec is not None
 
     def taus(self) -> Pair:
-        """Time constants in seconds: tau_mem (N,) and tau_syn (N, S)."""
+        """Time constants in seconds: tau_mem (*shape) and tau_syn (*shape, S)."""
         return self.leak.taus(self.dt)
 
     def alphas(self) -> Pair:
-        """Decay factors per step: alpha_mem (N,) and alpha_syn (N, S)."""
+        """Decay factors per step: alpha_mem (*shape) and alpha_syn (*shape, S)."""
         return self.leak.alphas(self.dt)
 
     def dashes(self) -> Pair:
-        """Bit shifts per step, not rounded: dash_mem (N,) and dash_syn (N, S)."""
+        """Bit shifts per step, not rounded: dash_mem (*shape) and dash_syn (*shape, S)."""
         return self.leak.dashes(self.dt)
 
-    def initial_state(self) -> lif.LIFState:
-        """Membrane potentials, synaptic currents and spikes, all zero."""
-        return lif.init(self.neurons, self.synapses, self.threshold.dtype)
+    def params(self) -> lif.LIFParams:
+        return lif.LIFParams(*self.alphas(), self.threshold, self.bias, self.v_reset)
 
-    def _kernel(self) -> Kernel:
-        alpha_mem, alpha_syn = self.alphas()
-        params = lif.LIFParams(alpha_mem, alpha_syn, self.threshold, self.bias)
-        kernel = functools.partial(lif.step, surrogate=self.surrogate, max_spikes=self.max_spikes)
+    def kernel(
+        self,
+        params: lif.LIFParams,
+        state: lif.LIFState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[lif.LIFState, FloatArray]:
+        return lif.step(params, state, x, fire=fire, hook=hook)
 
-        def step(
-            state: lif.LIFState, inputs: PyTree, hook: Hook, w_rec: FloatArray | None
-        ) -> tuple[lif.LIFState, FloatArray]:
-            current, noise = inputs
-            return kernel(params._replace(w_rec=w_rec), state, current, noise, hook=hook)
+    def rest(self) -> lif.LIFState:
+        return lif.init(self.shape, self.synapses, self.threshold.dtype)
 
-        return step
-
-    def _inputs(self, x: FloatArray, key: Key | None) -> PyTree:
-        return self._per_synapse(x), self._noise(len(x), key)
-
-    def _level(self) -> FloatArray:
-        return self.threshold
-
-    def _weights(self) -> FloatArray | None:
-        return self.w_rec
-
-    def _fed_back(self, w_rec: FloatArray, before: lif.LIFState) -> PyTree:
-        return lif.feedback(w_rec, before), None
-
-    def _per_synapse(self, x: FloatArray) -> Float[Array, "time neurons synapses"]:
-        flat, split = (self.neurons * self.synapses,), (self.neurons, self.synapses)
-        if x.shape[1:] not in (flat, split):
+    def inputs(self, x: FloatArray, key: Key | None) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """The input of each synapse over time; with noise, the biases over time."""
+        split = (*self.shape, self.synapses)
+        flat = (math.prod(split),) if len(self.shape) == 1 else self.shape
+        fitting = [flat, split] if len(self.shape) == 1 or self.synapses == 1 else [split]
+        if x.shape[1:] not in fitting:
+            wanted = " or ".join(f"(time, {', '.join(map(str, sizes))})" for sizes in fitting)
             raise InputError(
-                f"`x` must have the shape (time, {flat[0]}) or (time, {split[0]}, {split[1]}) for "
-                f"{self.neurons} neurons with {self.synapses} synapse(s) each; got {x.shape}"
+                f"`x` must have the shape {wanted} for neurons of the shape {self.shape} with "
+                f"{self.synapses} synapse(s) each; got {x.shape}"
             )
-        return x.reshape(len(x), *split)
-
-    def _noise(self, steps: int, key: Key | None) -> Float[Array, "time neurons"] | None:
+        current = x.reshape(len(x), *split)
         if self.noise_std == 0:
-            return None
+            return current, {}
         if key is None:
             raise ValueError(f"`key` is needed: `noise_std` is {self.noise_std}, not 0")
         scale = self.noise_std * self.dt**0.5
-        return scale * jax.random.normal(key, (steps, self.neurons), self.threshold.dtype)
-
-
-def _make_w_rec(
-    w_rec: ArrayLike | None, recurrent: bool, neurons: int, synapses: int, key: Key | None
-) -> FloatArray | None:
-    shape = (neurons, neurons * synapses)
-    if w_rec is not None:
-        return array_of("w_rec", w_rec, shape)
-    if not recurrent:
-        return None
-    if key is None:
-        raise ValueError("`key` is needed to draw `w_rec`; pass `key` or `w_rec`")
-    bound = (6 / neurons) ** 0.5
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+        noise = scale * jax.random.normal(key, (len(x), *self.shape), self.threshold.dtype)
+        return current, {"bias": noise if self.bias is None else self.bias + noise}

@@ -1,4 +1,4 @@
-"""What networks of layers have in common."""
+"""The base of all networks of layers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -7,8 +7,7 @@ import equinox as eqx
 import jax
 
 from .._typing import FloatArray, Key, PyTree
-from ._hooks import Hooks
-from ._layer import Layer, Records
+from ._layer import Hooks, Layer, Records
 from ._static import alike, apply_static, static_state
 from ._validate import InputError
 
@@ -22,11 +21,11 @@ Entry: TypeAlias = Block | tuple[str, Block]
 class Network(Layer):
     """Layers, each with its place in the network's state, records and transforms.
 
-    A layer with a state is a `Layer`; anything else callable, equinox's own layers first of all, is
-    applied at every time step, as one batched call.
+    A layer with a state is a `Layer`. Any other callable, such as a layer of equinox, is applied at
+    every time step, as one batched call.
 
-    `network[1]` and `network["name"]` are its layers. Paths, as `record` and `transforms` use them,
-    go by number whether a layer has a name or not; `network.path("name")` gives them.
+    `network[1]` and `network["name"]` are its layers. The paths of `record` and `transforms` go by
+    number, also for a layer with a name; `network.path("name")` gives them.
 
     Attributes:
         layers: the layers.
@@ -138,7 +137,7 @@ def _named(entry: Any) -> tuple[str | None, Any]:
 
 
 def _instead(given: Any) -> str:
-    """What was given in the place of a layer, with what may have been meant."""
+    """A description of a value given in the place of a layer, with a hint at the likely mistake."""
     if isinstance(given, type):
         return f"the class {given.__name__}; make a layer of it: {given.__name__}(...)"
     hint = "; give the layers in it one by one: Sequential(*layers)"

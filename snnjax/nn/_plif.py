@@ -1,20 +1,19 @@
 """Leaky integrate-and-fire layer that learns its leak."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Unpack
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._typing import FloatArray, PyTree
-from ..neurons import plif
+from .._typing import FloatArray
+from ..neurons import Firing, Hook, Reset, plif
 from ..params import param
-from ._spiking import NeuronSettings, Reset, SpikingNeuron
+from ._neuron import Neuron
+from ._settings import optional, per_neuron
 
 
-class PLIF(SpikingNeuron):
+class PLIF(Neuron):
     r"""Parametric leaky integrate-and-fire neurons: the time constant is learned.
 
     Per step: vmem += (v_leak + x - vmem)/tau, or (v_leak - vmem)/tau + x if the input is not
@@ -45,7 +44,7 @@ class PLIF(SpikingNeuron):
         v_reset: ArrayLike | None = None,
         max_spikes: int | None = 1,
         frozen: Sequence[str] = ("threshold", "v_reset"),
-        **settings: Unpack[NeuronSettings],
+        **settings: Any,
     ):
         """Make a layer. Parameters are one number, one per channel or one per neuron.
 
@@ -54,31 +53,41 @@ class PLIF(SpikingNeuron):
             tau: time constants that training starts from, in steps, above 1.
             threshold: firing thresholds.
             decay_input: scale the input by 1/tau too.
-            reset: what follows a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
+            reset: effect of a spike: "zero" goes to `v_reset`, "subtract" a threshold, "none".
             v_reset: where "zero" resets to, and where vmem leaks to; None is 0.
             max_spikes: most spikes of a neuron in one step; None for no cap.
             frozen: names of the parameters that are not trained: they get no gradient.
-            **settings: see `NeuronSettings`.
+            **settings: `recurrent`, `w_rec` and `key` of `Neuron`, and those of `Settings`.
 
         Raises:
-            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is not
-                a parameter, or `key` is missing.
-            TypeError: if `surrogate` is no `Surrogate`.
+            ValueError: if a number is out of its range, a shape is wrong, a name in `frozen` is no
+                parameter, or `key` is missing.
+            TypeError: if `surrogate` is no `Surrogate`, or a setting is unknown.
         """
-        self._settle(shape, threshold, max_spikes=max_spikes, reset=reset, **settings)
-        self.w = plif.tau_to_w(self._parameter("tau", tau, above=1))
-        self.v_reset = self._optional("v_reset", v_reset)
+        super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
+        self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
+        self.w = plif.tau_to_w(per_neuron("tau", tau, self.shape, above=1))
+        self.v_reset = optional("v_reset", v_reset, self.shape)
         self.decay_input = decay_input
-        self._freeze(frozen)
 
     @property
     def tau(self) -> FloatArray:
         """The time constants in steps: 1/sigmoid(w)."""
         return plif.w_to_tau(self.w)
 
-    def _model(self) -> Callable[..., tuple[Any, FloatArray]]:
-        params = plif.PLIFParams(self.w, self.threshold, self.v_reset)
-        return functools.partial(plif.step, params, decay_input=self.decay_input)
+    def params(self) -> plif.PLIFParams:
+        return plif.PLIFParams(self.w, self.threshold, self.v_reset)
 
-    def _rest(self, dtype: jnp.dtype) -> PyTree:
-        return plif.init(self.size, dtype)
+    def kernel(
+        self,
+        params: plif.PLIFParams,
+        state: plif.PLIFState,
+        x: FloatArray,
+        *,
+        fire: Firing,
+        hook: Hook,
+    ) -> tuple[plif.PLIFState, FloatArray]:
+        return plif.step(params, state, x, fire=fire, decay_input=self.decay_input, hook=hook)
+
+    def rest(self) -> plif.PLIFState:
+        return plif.init(self.shape, self.threshold.dtype)

@@ -1,10 +1,10 @@
-"""Layers that are not ours, such as equinox's own, applied at every time step.
+"""Layers of equinox, and other callables, applied at every time step.
 
-They see one time step at a time, as one batched call over the time axis. Nearly all are static.
-Those of equinox that keep statistics (`eqx.nn.BatchNorm`, `eqx.nn.SpectralNorm`) have them as their
-state, an `eqx.nn.State`, which a network takes and gives back in their place in its own state. The
-time axis is called "time", so `eqx.nn.BatchNorm(channels, axis_name=("time", "batch"))` normalises
-over time and batch; `snnjax.nn.run_batch` names the batch.
+They take one time step each, mapped over the time axis in one batched call. Nearly all have no
+state. Those with running statistics (`eqx.nn.BatchNorm`, `eqx.nn.SpectralNorm`) have an
+`eqx.nn.State`, which has their place in the state of a network. The time axis is named "time":
+`eqx.nn.BatchNorm(channels, axis_name=("time", "batch"))` normalises over time and batch, where
+`snnjax.nn.run_batch` names the batch.
 """
 
 import inspect
@@ -44,7 +44,7 @@ def alike(layer: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def static_state(layer: Callable[..., Any]) -> eqx.nn.State | None:
-    """The state that a layer which is not ours starts from: None if it has none."""
+    """The initial state of a layer that is no `Layer`: running statistics, or None."""
     return eqx.nn.State(layer) if _is_stateful(layer) else None
 
 
@@ -147,7 +147,7 @@ def _check_input(layer: Any, shape: tuple[int, ...]) -> None:
 
 
 def _expected(layer: Any) -> tuple[int | str, ...] | None:
-    """The shape of one time step: a number where it is known, else what the axis means."""
+    """The shape of one time step; an axis of any size has its name in the place of a number."""
     match layer:
         case eqx.nn.Linear(in_features="scalar"):
             return ()
@@ -165,7 +165,7 @@ def _expected(layer: Any) -> tuple[int | str, ...] | None:
 
 
 def _channels(layer: Any) -> int | None:
-    """How many channels a layer takes that takes any number of axes after them."""
+    """The number of channels of a layer that takes any number of axes after them, or None."""
     match layer:
         case eqx.nn.BatchNorm(input_size=channels):
             return channels

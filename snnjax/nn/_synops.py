@@ -1,4 +1,4 @@
-"""Synaptic operations: how many times a spike arrives at a synapse."""
+"""Synaptic operations: the arrivals of spikes at synapses."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,13 +9,11 @@ import jax.numpy as jnp
 
 from .._tree import modules_with_path
 from .._typing import FloatArray
-from ..neurons._mechanics import later
-from ._branches import Branches
+from ..neurons import later, recurrent
+from ._combine import Branches, Recurrent
 from ._layer import Layer, Records, as_float
-from ._lif import LIF
 from ._network import Network
-from ._recurrent import Recurrent
-from ._spiking import SpikingNeuron
+from ._neuron import Neuron
 
 _PRODUCT = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 
@@ -33,7 +31,7 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     Args:
         model: a network.
         x: its input, time first.
-        records: what `snnjax.record(model, x)` gave.
+        records: records of `snnjax.record(model, x)`.
 
     Returns:
         The operations of the sequence by path, `layers[0]`, and `layers[1].w_rec` for recurrent
@@ -41,7 +39,7 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
 
     Raises:
         ValueError: if `records` are not those of this network, or a layer that is not ours has
-            weights inside it, whose inputs nobody recorded; the message names it.
+            weights inside it, whose inputs are not recorded; the message names it.
     """
     return {
         path: (spikes.sum(0, dtype=float) * fan_out(layer, spikes.shape[1:])).sum()
@@ -50,7 +48,7 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
 
 
 def fan_out(layer: Any, shape: tuple[int, ...]) -> FloatArray:
-    """How many synapses each input of a layer has.
+    """The number of synapses of each input of a layer.
 
     Args:
         layer: `eqx.nn.Linear`, `eqx.nn.Conv` or `eqx.nn.ConvTranspose`; or neurons with `w_rec`,
@@ -79,17 +77,18 @@ def _of_ones(layer: Any) -> Callable[[FloatArray], FloatArray]:
             f"got {type(layer).__name__}"
         )
     ones = jnp.ones(w_rec.shape)
-    return layer._connect(ones) if isinstance(layer, SpikingNeuron) else lambda y: y @ ones
+    inputs = (*layer.shape, getattr(layer, "synapses", 1))
+    return lambda y: recurrent.fed_back(ones, y, inputs)
 
 
 def _inputs(
     layer: Any, path: str, x: FloatArray, records: Records
 ) -> Iterator[tuple[str, Any, FloatArray]]:
-    """Every layer with weights inside `layer`, with its path and what reached it over time."""
+    """The layers with weights inside `layer`: path, layer, input over time."""
     prefix = f"{path}." if path else ""
     if isinstance(layer, _PRODUCT):
         yield path, layer, x
-    elif isinstance(layer, LIF | SpikingNeuron):
+    elif isinstance(layer, Neuron):
         if layer.w_rec is not None:
             yield f"{prefix}w_rec", layer, later(_recorded(records, f"{prefix}spikes"))
     elif isinstance(layer, Network):
@@ -107,7 +106,7 @@ def _inputs(
 def _recorded(records: Records, name: str) -> FloatArray:
     if name not in records:
         raise ValueError(
-            f"`records` must be what `snnjax.record(model, x)` gave; there is no {name!r}"
+            f"`records` must be those of `snnjax.record(model, x)`; there is no {name!r}"
         )
     return records[name]
 

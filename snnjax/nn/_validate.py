@@ -1,4 +1,4 @@
-"""Checks of arguments. Each error names the argument, the value and what would do."""
+"""Checks of arguments. Each error names the argument, the value and the fix."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -13,7 +13,7 @@ from .._typing import FloatArray
 
 
 class InputError(ValueError):
-    """What a layer was given does not fit; the networks around the layer add the path to it."""
+    """An argument does not fit a layer; the networks around the layer add its path."""
 
     def __init__(self, message: str, path: str = ""):
         super().__init__(f"`{path}`: {message}" if path else message)
@@ -35,13 +35,21 @@ def positive(name: str, value: float) -> None:
     require(isinstance(value, Real) and value > 0, name, value, "above 0")
 
 
+def above(name: str, value: ArrayLike, other: str, level: ArrayLike) -> None:
+    """Require every value to be above that of another argument, unless one of them is traced."""
+    if isinstance(value, jax.core.Tracer) or isinstance(level, jax.core.Tracer):
+        return
+    ok = bool((np.asarray(value) > np.asarray(level)).all())
+    require(ok, name, value, f"above `{other}`, {level}")
+
+
 def count(name: str, value: Any) -> None:
     """Require a whole number above 0."""
     require(is_count(value), name, value, "a whole number above 0")
 
 
 def is_count(value: Any) -> bool:
-    """Whether it is a whole number above 0, and no truth value, which Python counts among them."""
+    """Whether `value` is a whole number above 0; True, which is an int in Python, is none."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 

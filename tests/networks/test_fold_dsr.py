@@ -143,7 +143,7 @@ def test_what_the_neurons_become():
     kinds = {path: type(layer) for path, layer in layers_of(folded)}
     assert kinds["layers[1]"] is kinds["layers[3].layers[1]"] is IAF
     neurons = folded.layers[1]
-    assert (neurons.max_spikes, neurons.threshold) == (1, np.float32(1.1))
+    assert (neurons.settings.max_spikes, neurons.threshold) == (1, np.float32(1.1))
     np.testing.assert_allclose(state[1].vmem, np.full(16, 0.55), rtol=1e-6)
     # Of an IF nothing but the height moves, and no bias appears.
     np.testing.assert_array_equal(folded["in"].weight, model["in"].weight)
@@ -156,7 +156,7 @@ def test_what_the_neurons_become():
     folded, state = fold_dsr(model)
     leaky, decay = folded.layers[1], math.exp(-0.15)
     assert isinstance(leaky, Leaky)
-    assert (leaky.max_spikes, leaky.reset_delay) == (1, False)
+    assert (leaky.settings.max_spikes, leaky.reset_delay) == (1, False)
     np.testing.assert_allclose(leaky.alpha_mem, decay, rtol=1e-6)
     shift = 0.7 * 1.1
     np.testing.assert_allclose(state[1].vmem, np.full(16, shift), rtol=1e-6)

@@ -91,7 +91,7 @@ def test_activations_are_divided_by_the_highest_of_their_layer_and_nothing_else(
     neurons = [i for i, layer in enumerate(layers) if layer is relu]
     assert [isinstance(layer, IAF) for layer in model.layers] == [fn is relu for fn in layers]
     for i in neurons:
-        assert model.layers[i].size == wanted[i].shape[1:]
+        assert model.layers[i].shape == wanted[i].shape[1:]
         assert model.layers[i].threshold == 1
         # One that no product precedes has nothing to move its scale into.
         scale = wanted[i].max() if i > 0 else 1.0

@@ -47,7 +47,7 @@ def test_linear_and_neuron_layers_alternate():
     net = make()
     assert [type(layer) for layer in net.layers] == [eqx.nn.Linear, LIF] * 3
     assert [layer.weight.shape for layer in net.layers[::2]] == [(7, 4), (5, 7), (3, 5)]
-    assert [layer.neurons for layer in lifs(net)] == [7, 5, 3]
+    assert [layer.shape for layer in lifs(net)] == [(7,), (5,), (3,)]
 
 
 def test_there_are_no_biases():
@@ -81,10 +81,10 @@ def test_arguments_reach_the_layers():
     )
     *hidden, readout = lifs(net)
     for layer in hidden:
-        np.testing.assert_array_equal(layer.threshold, np.full(layer.neurons, np.float32(0.7)))
-        assert layer.max_spikes == 5
+        np.testing.assert_array_equal(layer.threshold, np.full(layer.shape, np.float32(0.7)))
+        assert layer.settings.max_spikes == 5
     np.testing.assert_array_equal(readout.threshold, [1, 2, 3])
-    assert readout.max_spikes == 2
+    assert readout.settings.max_spikes == 2
     assert {layer.dt for layer in lifs(net)} == {5e-4}
 
 
@@ -93,13 +93,13 @@ def test_the_readout_has_the_threshold_of_the_hidden_layers_unless_told_otherwis
 
 
 def test_hidden_neurons_emit_up_to_31_spikes_and_the_readout_one():
-    assert [layer.max_spikes for layer in lifs(make())] == [31, 31, 1]
+    assert [layer.settings.max_spikes for layer in lifs(make())] == [31, 31, 1]
 
 
 @pytest.mark.parametrize("surrogate", [None, PiecewiseLinear(0.2)])
 def test_the_surrogate_is_the_periodic_exponential_or_the_one_given(surrogate):
     wanted = surrogate or PeriodicExponential()
-    assert all(layer.surrogate == wanted for layer in lifs(make(surrogate=surrogate)))
+    assert all(layer.settings.surrogate == wanted for layer in lifs(make(surrogate=surrogate)))
 
 
 # ----- time constants

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import dsr, dsr_fold, leaky
-from snnjax.surrogate import PiecewiseLinear
+from snnjax.neurons import Firing, dsr, dsr_fold, leaky
 
 SHAPES = {"dense": (12, 5), "image": (9, 3, 4, 2)}
 SETTINGS = {
@@ -166,9 +165,7 @@ def test_a_folded_neuron_has_the_same_spikes_of_height_one(name, per_channel):
     y = run(x, theta, settings)
     folded = dsr_fold.fold(theta, settings)
     params = leaky.LeakyParams(jnp.float32(folded.alpha_mem), folded.threshold)
-    kernel = functools.partial(
-        leaky.step, params, surrogate=PiecewiseLinear(), max_spikes=1, reset_delay=False
-    )
+    kernel = functools.partial(leaky.step, params, fire=Firing(), reset_delay=False)
     start = leaky.init(shape[1])._replace(vmem=jnp.broadcast_to(folded.vmem, shape[1]))
     _, spikes = jax.lax.scan(kernel, start, folded.gain * x + folded.bias)
     assert 0.2 < np.mean(spikes) < 0.9

@@ -1,5 +1,6 @@
 """The integrate-and-fire kernel, and its closed form in time against the loop."""
 
+import dataclasses
 import functools
 import math
 
@@ -9,17 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import iaf
+from snnjax.neurons import Firing, iaf
 from snnjax.surrogate import Atan, PeriodicExponential, PiecewiseLinear, SingleExponential
 
-step = functools.partial(iaf.step, surrogate=PiecewiseLinear(), max_spikes=math.inf)
+FIRE = Firing(max_spikes=math.inf)
 
 
 def loop(threshold, state, x, *, surrogate):
     """What `closed_form` gives, step by step."""
-    kernel = functools.partial(
-        iaf.step, iaf.IAFParams(threshold), surrogate=surrogate, max_spikes=math.inf
-    )
+    fire = Firing(surrogate, math.inf)
+    kernel = functools.partial(iaf.step, iaf.IAFParams(threshold), fire=fire)
 
     def body(before, x_t):
         after, spikes = kernel(before, x_t)
@@ -115,7 +115,8 @@ def test_the_closed_form_goes_on_from_a_state():
 
 def vmem_after(vmem, x, params=None, **changed):
     params = params or iaf.IAFParams(jnp.ones(()))
-    state, spikes = step(params, iaf.IAFState(jnp.float32(vmem)), jnp.float32(x), **changed)
+    fire = dataclasses.replace(FIRE, **changed)
+    state, spikes = iaf.step(params, iaf.IAFState(jnp.float32(vmem)), jnp.float32(x), fire=fire)
     return float(state.vmem), float(spikes)
 
 
@@ -145,5 +146,6 @@ def test_the_lower_bound_comes_after_the_reset():
 
 def test_a_neuron_at_its_lower_bound_passes_no_gradient():
     params = iaf.IAFParams(jnp.ones(()), min_vmem=jnp.float32(-1.0))
-    slope = jax.grad(lambda x: step(params, iaf.IAFState(jnp.float32(-0.5)), x)[0].vmem)
+    start = iaf.IAFState(jnp.float32(-0.5))
+    slope = jax.grad(lambda x: iaf.step(params, start, x, fire=FIRE)[0].vmem)
     assert [slope(jnp.float32(x)) for x in (-0.6, -0.5, -0.4)] == [0, 0, 1]

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from snnjax.neurons import (
+    Firing,
+    adex,
     alif,
     cubalif,
     iaf,
+    izhikevich,
     leaky,
     li,
     lif,
@@ -41,39 +44,62 @@ BOUND = {"min_vmem": spread(-9.0, -8.0)}
 ADAPTIVE = LEAKS | LEVELS | BOUND | {"alpha_adapt": spread(0.6, 0.9), "adapt_scale": spread(0.5, 2)}
 CUBA = EULER | {"tau_mem": spread(4e-3, 9e-3), "tau_syn": spread(3e-3, 5e-3), "w_in": spread(1, 2)}
 LIF = {k: LEAKS[k][:, None] if k == "alpha_syn" else LEAKS[k] for k in LEAKS}
-LIF |= {"threshold": LEVELS["threshold"], "bias": spread(-0.1, 0.1), "w_rec": 0.2 * np.eye(N)}
+LIF |= LEVELS | {"bias": spread(-0.1, 0.1)}
+EXPONENTIAL = CUBA | {
+    "tau_adapt": spread(20e-3, 40e-3),
+    "a": spread(0.1, 0.3),
+    "b": spread(0.2, 0.4),
+}
+EXPONENTIAL |= {"v_rheo": spread(0.3, 0.5), "delta_t": spread(0.2, 0.3)}
+EXPONENTIAL = {k: EXPONENTIAL[k] for k in adex.AdExParams._fields}
+QUADRATIC = {"a": spread(0.02, 0.1), "b": spread(0.2, 0.25), "d": spread(2, 8), "r": spread(5, 9)}
+QUADRATIC |= {"threshold": spread(-55, -50), "v_reset": spread(-66, -62)}
 
+ZERO = {"reset": "zero"}
 KERNELS = {
     "iaf": (iaf, iaf.IAFParams, LEVELS | BOUND, {"reset": "subtract"}),
     "iaf_zero": (iaf, iaf.IAFParams, LEVELS | BOUND, {"reset": "zero"}),
     "lif": (lif, lif.LIFParams, LIF, {}),
-    "lif_euler": (lif_euler, lif_euler.LIFEulerParams, EULER | {"tau": spread(4e-3, 9e-3)}, {}),
-    "cubalif": (cubalif, cubalif.CubaLIFParams, CUBA, {}),
+    "lif_zero": (lif, lif.LIFParams, LIF, {"reset": "zero"}),
+    "lif_euler": (lif_euler, lif_euler.LIFEulerParams, EULER | {"tau": spread(4e-3, 9e-3)}, ZERO),
+    "cubalif": (cubalif, cubalif.CubaLIFParams, CUBA, ZERO),
     "cubalif_subtract": (cubalif, cubalif.CubaLIFParams, CUBA, {"reset": "subtract"}),
     "leaky": (leaky, leaky.LeakyParams, LEAKS | LEVELS | BOUND, {"reset_delay": False}),
     "alif": (alif, alif.ALIFParams, ADAPTIVE, {}),
     "alif_zero": (alif, alif.ALIFParams, ADAPTIVE, {"reset": "zero", "norm_input": False}),
-    "plif": (plif, plif.PLIFParams, LEVELS | {"w": spread(-1, 1)}, {}),
+    "plif": (plif, plif.PLIFParams, LEVELS | {"w": spread(-1, 1)}, ZERO),
     "plif_undecayed": (
         plif,
         plif.PLIFParams,
         LEVELS | {"w": spread(-1, 1)},
-        {"decay_input": False},
+        {"decay_input": False, **ZERO},
     ),
     "li": (li, li.LIParams, LEAKS | BOUND, {"norm_input": True}),
+    "adex": (adex, adex.AdExParams, EXPONENTIAL, ZERO),
+    "izhikevich": (izhikevich, izhikevich.IzhikevichParams, QUADRATIC, ZERO),
 }
 each_kernel = pytest.mark.parametrize("name", KERNELS)
+
+
+def rest(module, params):
+    if module is adex:
+        return adex.init(params.v_leak, N)
+    if module is izhikevich:
+        return izhikevich.init(params.b, N)
+    return module.init(N, synapse=True) if module in (leaky, alif, li) else module.init(N)
 
 
 def kernel(name, surrogate=smooth, max_spikes=1):
     """The parameters, resting state, input and step of a kernel."""
     module, kind, numbers, settings = KERNELS[name]
+    firing = Firing(surrogate, max_spikes, settings.get("reset", "subtract"))
+    settings = {name: value for name, value in settings.items() if name != "reset"}
     if module is not li:
-        settings = settings | {"surrogate": surrogate, "max_spikes": max_spikes}
-    if module in (lif_euler, cubalif):
+        settings = settings | {"fire": firing}
+    if module in (lif_euler, cubalif, adex, izhikevich):
         settings = settings | {"dt": 1e-3}
     params = kind(**{k: jnp.asarray(v, float) for k, v in numbers.items()})
-    state = module.init(N, synapse=True) if module in (leaky, alif, li) else module.init(N)
+    state = rest(module, params)
     shape = (STEPS, N, 1) if module is lif else (STEPS, N)
     x = jnp.asarray(np.random.default_rng(0).uniform(-0.6, 1.6, shape), float)
     return SimpleNamespace(
@@ -132,7 +158,7 @@ def test_gradients_through_recurrence_are_those_of_finite_differences(shape):
         )
         connect = recurrent.dense if len(shape) == 1 else recurrent.convolution
         params = iaf.IAFParams(jnp.full(shape, 0.8))
-        kernel = functools.partial(iaf.step, params, surrogate=smooth, max_spikes=0.9)
+        kernel = functools.partial(iaf.step, params, fire=Firing(smooth, 0.9))
 
         @jax.jit
         @jax.value_and_grad
@@ -177,7 +203,7 @@ def test_a_hook_sees_each_state_once_in_a_step_and_changes_it(name):
         return jnp.full_like(value, 5.3) if state == "vmem" else value
 
     after, y = k.step(k.params, k.state, k.x[0], hook=hook)
-    states = [s for s in ("isyn", "vmem", "adaptation") if s in after._fields]
+    states = [s for s in ("isyn", "vmem", "adaptation", "recovery") if s in after._fields]
     assert seen == states
     if name == "li":
         np.testing.assert_allclose(y, 5.3)
@@ -185,7 +211,9 @@ def test_a_hook_sees_each_state_once_in_a_step_and_changes_it(name):
         assert (y == 1).all()
 
 
-@pytest.mark.parametrize("name", [name for name in KERNELS if name != "lif"])
+@pytest.mark.parametrize(
+    "name", [n for n in KERNELS if KERNELS[n][0] not in (lif, adex, izhikevich)]
+)
 @pytest.mark.parametrize("dtype", [None, jnp.float16])
 def test_the_resting_state_is_zero_and_each_array_its_own(name, dtype):
     module = KERNELS[name][0]
@@ -201,7 +229,7 @@ def test_the_resting_state_is_zero_and_each_array_its_own(name, dtype):
 def test_an_unknown_reset_is_an_error(name):
     k = kernel(name)
     with pytest.raises(ValueError, match=r"`reset` must be one of .*; got 'hard'"):
-        k.step(k.params, k.state, k.x[0], reset="hard")
+        k.step(k.params, k.state, k.x[0], fire=Firing(smooth, reset="hard"))
 
 
 @pytest.mark.parametrize("name", ["leaky", "alif", "li"])
@@ -219,35 +247,36 @@ def test_a_synapse_needs_both_a_decay_and_a_current(name):
 def test_the_membrane_of_a_cubalif_sees_the_new_current():
     one = jnp.ones(())
     params = cubalif.CubaLIFParams(2 * one, 4 * one, one, 0 * one, 9 * one, w_in=one)
-    state, _ = cubalif.step(
-        params, cubalif.init(1), jnp.array([8.0]), dt=1.0, surrogate=smooth, max_spikes=0
-    )
+    fire = Firing(smooth, max_spikes=0)
+    state, _ = cubalif.step(params, cubalif.init(1), jnp.array([8.0]), dt=1.0, fire=fire)
     assert (state.isyn, state.vmem) == (2.0, 1.0)
 
 
 def test_a_delayed_reset_comes_one_step_later():
     params = leaky.LeakyParams(jnp.float32(0.5), jnp.ones(()))
-    step = functools.partial(leaky.step, params, surrogate=PiecewiseLinear(), max_spikes=1)
     for reset, wipe, wanted in (
         ("subtract", False, 0.5 * 1.5 + 0.25 - 1),
         ("zero", False, 0.25),
         ("zero", True, 0.0),
         ("none", False, 0.5 * 1.5 + 0.25),
     ):
-        state, spikes = step(leaky.init(()), jnp.float32(1.5), reset=reset, wipe_input=wipe)
+        fire = Firing(reset=reset)
+        step = functools.partial(leaky.step, params, fire=fire, wipe_input=wipe)
+        state, spikes = step(leaky.init(()), jnp.float32(1.5))
         assert (state.vmem, spikes) == (1.5, 1)
-        state, _ = step(state, jnp.float32(0.25), reset=reset, wipe_input=wipe)
+        state, _ = step(state, jnp.float32(0.25))
         assert state.vmem == wanted
 
 
 def test_no_gradient_passes_a_delayed_or_a_detached_reset():
     params = leaky.LeakyParams(jnp.ones(()), jnp.ones(()))
 
-    def slope(**settings):
+    def slope(reset_delay=True, detach_reset=False):
         def vmem(x):
-            step = functools.partial(leaky.step, params, surrogate=PiecewiseLinear(), max_spikes=1)
-            state, _ = step(leaky.init(()), x, **settings)
-            return step(state, jnp.zeros(()), **settings)[0].vmem
+            fire = Firing(detach_reset=detach_reset)
+            step = functools.partial(leaky.step, params, fire=fire, reset_delay=reset_delay)
+            state, _ = step(leaky.init(()), x)
+            return step(state, jnp.zeros(()))[0].vmem
 
         return jax.grad(vmem)(jnp.float32(1.5))
 
@@ -260,9 +289,7 @@ def test_no_gradient_passes_a_delayed_or_a_detached_reset():
 
 
 def test_recurrence_feeds_back_what_came_out_a_step_before():
-    kernel = functools.partial(
-        iaf.step, iaf.IAFParams(jnp.ones(2)), surrogate=PiecewiseLinear(), max_spikes=9
-    )
+    kernel = functools.partial(iaf.step, iaf.IAFParams(jnp.ones(2)), fire=Firing(max_spikes=9))
     w_rec = jnp.array([[0.0, 0.25], [0.0, 0.0]])  # from neuron 0 to neuron 1
     step = functools.partial(recurrent.step, kernel, recurrent.dense(w_rec, jnp.array([0.0, 0.5])))
     state = recurrent.init(iaf.init(2), 2)
@@ -290,10 +317,8 @@ def test_a_recurrent_convolution_keeps_the_size_and_reaches_its_neighbours(size)
 
 @pytest.mark.parametrize(("hold", "wanted"), [(True, 0.25), (False, 0.25 + 2 * 0.75)])
 def test_a_refractory_neuron_waits(hold, wanted):
-    kernel = functools.partial(iaf.step, iaf.IAFParams(jnp.ones(())), max_spikes=1)
-    step = functools.partial(
-        refractory.step, kernel, surrogate=PiecewiseLinear(), steps=2, hold=hold
-    )
+    kernel = functools.partial(iaf.step, iaf.IAFParams(jnp.ones(())))
+    step = functools.partial(refractory.step, kernel, fire=Firing(), steps=2, hold=hold)
     state, spikes = step(refractory.init(iaf.init(()), ()), jnp.float32(1.25))
     assert (spikes, state.remaining) == (1, 2)
     for left in (1, 0):
@@ -309,17 +334,16 @@ def test_a_refractory_neuron_waits(hold, wanted):
 def test_a_refractory_neuron_is_held_after_its_reset_also_if_that_is_delayed(reset, wanted, delay):
     v_reset = jnp.float32(-0.25) if reset == "zero" else None
     params = leaky.LeakyParams(jnp.float32(0.5), jnp.ones(()), v_reset=v_reset)
-    kernel = functools.partial(leaky.step, params, max_spikes=1, reset=reset, reset_delay=delay)
-    settled = functools.partial(leaky.settled, params, reset=reset)
-    step = functools.partial(
-        refractory.step,
-        kernel,
-        surrogate=PiecewiseLinear(),
-        steps=2,
-        held_at=settled if delay else refractory.vmem_of,
-    )
+    kernel = functools.partial(leaky.step, params, reset_delay=delay)
+    fire = Firing(reset=reset)
+
+    def step(state, x):
+        held = leaky.settled(params, state.inner, fire=fire) if delay else None
+        after, y = refractory.step(kernel, state, x, fire=fire, steps=2, held=held)
+        return after, (y, after.inner.vmem)
+
     _, (spikes, vmem) = jax.lax.scan(
-        lambda state, x: (lambda after, y: (after, (y, after.inner.vmem)))(*step(state, x)),
+        step,
         refractory.init(leaky.init(()), ()),
         jnp.float32([1.5, 9.0, 9.0, 0.25, 0.0]),
     )
@@ -332,19 +356,17 @@ def test_a_refractory_neuron_is_held_after_its_reset_also_if_that_is_delayed(res
 def test_a_refractory_neuron_does_not_adapt_to_spikes_it_did_not_fire():
     one = jnp.ones(())
     params = alif.ALIFParams(0.5 * one, 0.5 * one, one, one)
-    kernel = functools.partial(alif.step, params, max_spikes=1, norm_input=False)
+    kernel = functools.partial(alif.step, params, norm_input=False)
     state = refractory.init(alif.init(())._replace(adaptation=one), ())
     state = state._replace(remaining=jnp.ones((), jnp.int32))
-    state, spikes = refractory.step(
-        kernel, state, 9 * one, surrogate=PiecewiseLinear(), steps=3, hold=False
-    )
+    state, spikes = refractory.step(kernel, state, 9 * one, fire=Firing(), steps=3, hold=False)
     assert (spikes, state.inner.adaptation, state.inner.vmem) == (0, 0.5, 9)
 
 
 def test_a_lif_with_several_synapses_may_be_refractory_too():
     params = lif.LIFParams(jnp.full(2, 0.9), jnp.full((2, 3), 0.8), jnp.ones(2))
-    kernel = functools.partial(lif.step, params, max_spikes=5)
-    step = functools.partial(refractory.step, kernel, surrogate=PiecewiseLinear(), steps=3)
+    kernel = functools.partial(lif.step, params)
+    step = functools.partial(refractory.step, kernel, fire=Firing(max_spikes=5), steps=3)
     x = jnp.full((STEPS, 2, 3), 2.0)
     _, spikes = jax.lax.scan(step, refractory.init(lif.init(2, 3), 2), x)
     np.testing.assert_array_equal(np.flatnonzero(spikes[:, 0]), [0, 4, 8])

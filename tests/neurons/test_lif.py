@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import lif
-from snnjax.surrogate import PiecewiseLinear
+from snnjax.neurons import Firing, lif, recurrent
 
 N, STEPS = 4, 60
-step = functools.partial(lif.step, surrogate=PiecewiseLinear(), max_spikes=31)
+step = functools.partial(lif.step, fire=Firing(max_spikes=31))
 
 
-def reference(params, state, x, noise, max_spikes):
+def reference(params, w_rec, state, x, noise, max_spikes):
     """One step, neuron by neuron and synapse by synapse."""
     vmem, isyn, spikes = (np.array(value, float) for value in state)
     before = spikes.copy()
@@ -22,8 +21,8 @@ def reference(params, state, x, noise, max_spikes):
     for j in range(N):
         for s in range(n_synapses):
             isyn[j, s] += x[j, s]
-            if params.w_rec is not None:
-                isyn[j, s] += sum(before[i] * params.w_rec[i, j * n_synapses + s] for i in range(N))
+            if w_rec is not None:
+                isyn[j, s] += sum(before[i] * w_rec[i, j * n_synapses + s] for i in range(N))
             isyn[j, s] *= params.alpha_syn[j, s]
         vmem[j] = vmem[j] * params.alpha_mem[j] + sum(isyn[j])
         vmem[j] += 0 if params.bias is None else params.bias[j]
@@ -39,22 +38,23 @@ def reference(params, state, x, noise, max_spikes):
     return vmem, isyn, spikes
 
 
-def draw(synapses, recurrent, bias, noise):
-    rng = np.random.default_rng([synapses, recurrent, bias, noise])
+def draw(synapses, fed_back, bias, noise):
+    rng = np.random.default_rng([synapses, fed_back, bias, noise])
     params = lif.LIFParams(
         alpha_mem=rng.uniform(0.5, 0.95, N),
         alpha_syn=rng.uniform(0.3, 0.9, (N, synapses)),
         threshold=rng.uniform(0.5, 1.5, N),
         bias=rng.normal(0, 0.1, N) if bias else None,
-        w_rec=rng.normal(0, 0.2, (N, N * synapses)) if recurrent else None,
     )
+    w_rec = rng.normal(0, 0.2, (N, N * synapses)) if fed_back else None
     x = rng.normal(0.1, 0.6, (STEPS, N, synapses))
-    return jax.tree.map(np.float32, (params, x, rng.normal(0, 0.3, (STEPS, N)) if noise else None))
+    noises = rng.normal(0, 0.3, (STEPS, N)) if noise else None
+    return jax.tree.map(np.float32, (params, w_rec, x, noises))
 
 
 @pytest.mark.parametrize("max_spikes", [1, 31])
 @pytest.mark.parametrize(
-    ("synapses", "recurrent", "bias", "noise"),
+    ("synapses", "fed_back", "bias", "noise"),
     [
         (1, False, False, False),
         (1, True, True, False),
@@ -63,17 +63,28 @@ def draw(synapses, recurrent, bias, noise):
         (3, True, True, True),
     ],
 )
-def test_every_step_follows_the_rules(synapses, recurrent, bias, noise, max_spikes):
-    params, x, noises = draw(synapses, recurrent, bias, noise)
-    run = jax.jit(functools.partial(step, max_spikes=max_spikes))
-    state = wanted = lif.init(N, synapses)
+def test_every_step_follows_the_rules(synapses, fed_back, bias, noise, max_spikes):
+    params, w_rec, x, noises = draw(synapses, fed_back, bias, noise)
+    fire = Firing(max_spikes=max_spikes)
+
+    @jax.jit
+    def run(params, state, x):
+        def connect(y):
+            return jnp.zeros_like(x) if w_rec is None else recurrent.fed_back(w_rec, y, x.shape)
+
+        return recurrent.step(functools.partial(lif.step, params, fire=fire), connect, state, x)
+
+    state = recurrent.init(lif.init(N, synapses), N)
+    wanted = state.inner
     total = 0
     for t in range(STEPS):
+        # Noise is a bias that differs from step to step.
+        bias_t = params.bias if noises is None else noises[t] + (params.bias if bias else 0)
+        state, spikes = run(params._replace(bias=bias_t), state, x[t])
         noise_t = None if noises is None else noises[t]
-        state, spikes = run(jax.tree.map(jnp.asarray, params), state, x[t], noise_t)
-        wanted = reference(params, wanted, x[t], noise_t, max_spikes)
+        wanted = reference(params, w_rec, wanted, x[t], noise_t, max_spikes)
         np.testing.assert_array_equal(spikes, wanted[2])
-        for name, value, exact in zip(lif.LIFState._fields, state, wanted, strict=True):
+        for name, value, exact in zip(lif.LIFState._fields, state.inner, wanted, strict=True):
             np.testing.assert_allclose(value, exact, atol=1e-5, err_msg=f"{name} at step {t}")
         total += spikes.sum()
     assert total > N
@@ -100,12 +111,6 @@ def test_the_membrane_decays_before_new_current_and_bias_are_added():
     assert state == state_of(vmem=1.0 + 2.0 + 0.25, isyn=2.0)
 
 
-def test_recurrent_input_comes_from_the_spikes_of_the_step_before():
-    params = one_neuron(threshold=10.0, w_rec=jnp.array([[3.0]]))
-    state, _ = step(params, state_of(spikes=2.0), jnp.zeros((1, 1)))
-    assert state == state_of(vmem=3.0, isyn=3.0)
-
-
 def test_the_reset_subtracts_a_threshold_for_every_spike():
     state, spikes = step(one_neuron(), state_of(isyn=7.0), jnp.zeros((1, 1)))
     assert spikes == state.spikes == 3
@@ -113,7 +118,8 @@ def test_the_reset_subtracts_a_threshold_for_every_spike():
 
 
 def test_what_the_cap_holds_back_stays_on_the_membrane():
-    state, spikes = step(one_neuron(), state_of(isyn=7.0), jnp.zeros((1, 1)), max_spikes=2)
+    fire = Firing(max_spikes=2)
+    state, spikes = lif.step(one_neuron(), state_of(isyn=7.0), jnp.zeros((1, 1)), fire=fire)
     assert spikes == 2
     assert state.vmem == 1.5
 
@@ -126,10 +132,11 @@ def test_a_neuron_far_below_rest_does_not_emit_negative_spikes():
 
 def test_synapses_are_the_fast_axis_of_the_recurrent_weights():
     w_rec = jnp.zeros((2, 4)).at[0, 3].set(1.0)  # neuron 0 to synapse 1 of neuron 1
-    params = lif.LIFParams(jnp.ones(2), jnp.ones((2, 2)), jnp.ones(2), w_rec=w_rec)
-    before = lif.init(2, 2)._replace(spikes=jnp.array([0.5, 0.0]))
-    state, _ = step(params, before, jnp.zeros((2, 2)))
-    np.testing.assert_array_equal(state.isyn, [[0, 0], [0, 0.5]])
+    back = recurrent.fed_back(w_rec, jnp.array([0.5, 0.0]), (2, 2))
+    np.testing.assert_array_equal(back, [[0, 0], [0, 0.5]])
+    kernel = jnp.zeros((4, 2, 1, 1)).at[3, 0].set(1.0)  # channel 0 to synapse 1 of channel 1
+    back = recurrent.fed_back(kernel, jnp.ones((2, 3, 3)), (2, 3, 3, 2))
+    np.testing.assert_array_equal(back, jnp.zeros((2, 3, 3, 2)).at[1, :, :, 1].set(1.0))
 
 
 @pytest.mark.parametrize("dtype", [None, jnp.float16, jnp.float32])

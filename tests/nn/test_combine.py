@@ -103,7 +103,7 @@ def test_outputs_that_do_not_fit_together_are_an_error(model, message, x):
 def fed_back(model, x):
     """What a Recurrent of Linear, LIF and a Linear back should do, as a loop of its parts."""
     (forward, neurons), back = model.layers[0].layers, model.layers[1]
-    state, y, outputs = neurons.initial_state(), jnp.zeros(neurons.neurons), []
+    state, y, outputs = neurons.initial_state(), jnp.zeros(neurons.shape), []
     for x_t in x:
         y, state = neurons.step(forward(x_t + back(y)), state)
         outputs.append(y)

@@ -10,6 +10,7 @@ import pytest
 
 from snnjax import LIF, decay, record, trainable
 from snnjax.neurons.lif import LIFState
+from snnjax.neurons.recurrent import RecurrentState
 from snnjax.nn import Bitshifts, Decays, Taus
 from snnjax.surrogate import PeriodicExponential, PiecewiseLinear
 
@@ -79,8 +80,10 @@ def test_defaults_are_those_of_the_documentation():
     np.testing.assert_allclose(layer.taus()[1], np.full((N, 1), 20e-3))
     np.testing.assert_array_equal(layer.threshold, np.ones(N))
     np.testing.assert_array_equal(layer.bias, np.zeros(N))
-    assert (layer.dt, layer.max_spikes, layer.output) == (1e-3, 31, "spikes")
-    assert layer.surrogate == PiecewiseLinear(0.5)
+    settings = layer.settings
+    assert (layer.dt, settings.max_spikes, settings.output) == (1e-3, 31, "spikes")
+    assert (settings.reset, settings.refractory, layer.v_reset) == ("subtract", 0, None)
+    assert settings.surrogate == PiecewiseLinear(0.5)
     assert not layer.recurrent
 
 
@@ -186,7 +189,7 @@ def test_output_vmem_is_the_potential_after_the_reset(x):
     _, _, records = record(make(), x)
     y, state = run(make(output="vmem"), x)
     np.testing.assert_array_equal(y, records["vmem"])
-    np.testing.assert_array_equal(y[-1], state.vmem)
+    np.testing.assert_array_equal(y[-1], state.inner.vmem)
 
 
 def test_record_gives_the_run_and_every_state_over_time(x):
@@ -196,7 +199,8 @@ def test_record_gives_the_run_and_every_state_over_time(x):
     shapes = {"vmem": (STEPS, N), "isyn": (STEPS, N, S), "spikes": (STEPS, N), "output": (STEPS, N)}
     assert {name: values.shape for name, values in records.items()} == shapes
     np.testing.assert_array_equal(records["output"], y)
-    assert_trees_equal(LIFState(*(records[name][-1] for name in LIFState._fields)), state)
+    wanted = LIFState(*(records[name][-1] for name in LIFState._fields))
+    assert_trees_equal(RecurrentState(wanted, records["spikes"][-1]), state)
 
 
 def test_recording_starts_from_the_state_given(x):
@@ -213,7 +217,7 @@ def test_a_batch_by_vmap_equals_a_loop():
     for i, sequence in enumerate(batch):
         one = run(layer, sequence)
         np.testing.assert_array_equal(y[i], one[0])
-        np.testing.assert_allclose(state.vmem[i], one[1].vmem, atol=1e-5)
+        np.testing.assert_allclose(state.inner.vmem[i], one[1].inner.vmem, atol=1e-5)
 
 
 def test_the_cap_and_the_surrogate_are_those_of_the_layer(x):
@@ -248,7 +252,7 @@ def test_noise_is_drawn_anew_with_every_key_and_alike_with_the_same(x, key):
     layer = make(noise_std=1.0)
     first, again = run(layer, x, None, key), run(layer, x, None, key)
     assert_trees_equal(first, again)
-    assert np.any(first[1].vmem != run(layer, x, None, jax.random.key(1))[1].vmem)
+    assert np.any(first[1].inner.vmem != run(layer, x, None, jax.random.key(1))[1].inner.vmem)
 
 
 def test_a_key_changes_nothing_without_noise(x, key):
@@ -261,9 +265,9 @@ def test_a_key_changes_nothing_without_noise(x, key):
 @pytest.mark.parametrize(
     ("argument", "value", "expected"),
     [
-        ("neurons", 0, "a whole number above 0; got 0"),
-        ("neurons", 2.5, "a whole number above 0; got 2.5"),
-        ("neurons", "3", "a whole number above 0; got '3'"),
+        ("shape", 0, "a whole number above 0, or several such as (channels, height, width); got 0"),
+        ("shape", 2.5, "got 2.5"),
+        ("shape", "3", "got '3'"),
         ("synapses", 0, "a whole number above 0; got 0"),
         ("max_spikes", -1, "a whole number above 0; got -1"),
         ("dt", 0.0, "above 0; got 0.0"),
@@ -282,13 +286,13 @@ def test_a_key_changes_nothing_without_noise(x, key):
         ("bias", float("inf"), "finite; got inf"),
         ("bias", np.ones(2), "one number or an array of shape (3,); got (2,)"),
         ("w_rec", np.ones((N, N)), "one number or an array of shape (3, 6); got (3, 3)"),
-        ("frozen", ("tau_mem", "tau"), "one of 'tau_mem', 'tau_syn', "),
+        ("frozen", ("tau_mem", "tau"), "'tau_mem', 'tau_syn'; got 'tau'"),
         ("frozen", ("alpha_mem",), "got 'alpha_mem'"),
     ],
 )
 def test_a_bad_argument_is_an_error_that_names_it_and_what_would_do(argument, value, expected):
     with pytest.raises(ValueError, match=f"^`{argument}` must be ") as error:
-        LIF(**{"neurons": N, "synapses": S, argument: value})
+        LIF(**{"shape": N, "synapses": S, argument: value})
     assert expected in str(error.value)
 
 

@@ -124,7 +124,7 @@ def test_complex_input_is_an_error():
         (lambda: LIF(4, tau_mem=None), r"`tau_mem` must be one number or .*\(4,\); got None"),
         (lambda: LIF(4, tau_mem="a"), "`tau_mem` must be one number .*; got 'a'"),
         (lambda: IAF(4, threshold=[1.0, "a"]), "`threshold` must be one number .*; got"),
-        (lambda: LIF(True), "`neurons` must be a whole number above 0; got True"),
+        (lambda: LIF(True), "`shape` must be a whole number above 0, .*; got True"),
         (lambda: IAF((2, True)), "`shape` must be a whole number above 0, or"),
         (lambda: IAF(4, frozen="threshold"), r"`frozen` must be .* such as \('threshold',\)"),
         (lambda: LIF(4, frozen="threshold"), r"`frozen` must be .* such as \('threshold',\)"),

@@ -1,20 +1,22 @@
 """Against golden vectors of Norse. README.md, beside this file, says what the files hold."""
 
+import dataclasses
 import functools
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import cubalif, recurrent, refractory
+from snnjax.neurons import Firing, cubalif, recurrent, refractory
 from snnjax.surrogate import SuperSpike
 
 from ._compare import cases, check, group, load, run
 
 FILE = "norse"
+FIRE = Firing(SuperSpike(), reset="zero")
 
 
-def kernel_of(settings, param, **changed):
+def kernel_of(settings, param):
     """Norse's LIF, whose input joins the current undivided: w_in = tau_syn/dt."""
     dt = settings["dt"]
     tau_mem, tau_syn = 1 / param["rate_mem"], 1 / param["rate_syn"]
@@ -27,9 +29,7 @@ def kernel_of(settings, param, **changed):
         w_in=tau_syn / dt,
         v_reset=jnp.float32(settings["v_reset"]),
     )
-    return functools.partial(
-        cubalif.step, params, **{"dt": dt, "surrogate": SuperSpike(), "max_spikes": 1, **changed}
-    )
+    return functools.partial(cubalif.step, params, dt=dt)
 
 
 def their_current(settings, param, isyn):
@@ -42,7 +42,8 @@ def test_lif_agrees(case):
     settings, arrays = load(FILE, case)
 
     def forward(param, x):
-        out = run(kernel_of(settings, param), cubalif.init(settings["shape"][-1]), x)
+        step = functools.partial(kernel_of(settings, param), fire=FIRE)
+        out = run(step, cubalif.init(settings["shape"][-1]), x)
         return out | {"isyn": their_current(settings, param, out["isyn"])}
 
     check(forward, arrays, states=("vmem", "isyn"))
@@ -53,7 +54,8 @@ def test_recurrent_lif_agrees():
     n = settings["shape"][-1]
 
     def forward(param, x):
-        kernel = kernel_of(settings, param, detach_reset=True)
+        fire = dataclasses.replace(FIRE, detach_reset=True)
+        kernel = functools.partial(kernel_of(settings, param), fire=fire)
         step = functools.partial(recurrent.step, kernel, recurrent.dense(param["w_rec"]))
         out = run(step, recurrent.init(cubalif.init(n), n), x)
         isyn = their_current(settings, param, out["inner"].isyn)
@@ -68,7 +70,7 @@ def test_refractory_lif_agrees():
     step = functools.partial(
         refractory.step,
         kernel_of(settings, param),
-        surrogate=SuperSpike(),
+        fire=FIRE,
         steps=settings["steps"],
     )
     out = run(step, refractory.init(cubalif.init(n), n), jnp.asarray(arrays["input"]))

@@ -13,6 +13,7 @@ import pytest
 
 from snnjax import LIF, SynNet, record, trainable
 from snnjax.neurons.lif import LIFState
+from snnjax.neurons.recurrent import RecurrentState
 from snnjax.nn import LEAKS
 from snnjax.surrogate import PeriodicExponential, PiecewiseLinear
 
@@ -90,6 +91,8 @@ def layer_case(request):
     times = {name: jnp.asarray(gold[f"param/{name}"]) for name in leak.__dataclass_fields__}
     layer = eqx.tree_at(lambda layer: layer.leak, layer, leak(**times))
     start = LIFState(*(jnp.asarray(gold[f"start/{name}"]) for name in LIFState._fields))
+    if layer.recurrent:
+        start = RecurrentState(start, jnp.asarray(gold["start/spikes"]))
     weights = {name: gold[f"loss/{name}"] for name in ("spikes", "vmem")}
     (grads, grad_x), records = gradients_and_records((layer, gold["input"]), start, weights)
     return SimpleNamespace(gold=gold, layer=layer, grads=grads, grad_x=grad_x, records=records)
@@ -196,7 +199,7 @@ def test_a_network_starts_with_the_same_constants_and_spread_of_weights(network_
 def test_outputs_of_a_network_agree(network_case):
     gold, last = network_case.gold, len(network_case.net.layers) - 1
     output = network_case.records[f"layers[{last}].output"]
-    if network_case.net.layers[-1].output == "spikes":
+    if network_case.net.layers[-1].settings.output == "spikes":
         np.testing.assert_array_equal(output, gold["output"])
     else:
         assert deviation(output, gold["output"]) < STATE_TOLERANCE

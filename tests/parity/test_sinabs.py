@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnjax import decay
-from snnjax.neurons import alif, iaf, leaky, li, lif, recurrent
+from snnjax.neurons import Firing, alif, iaf, leaky, li, lif, recurrent
 from snnjax.surrogate import (
     Gaussian,
     MultiGaussian,
@@ -30,20 +30,20 @@ SURROGATES = {
 }
 
 
-def common(settings):
-    """Arguments that every kernel that fires takes."""
+def firing(settings):
+    """Spikes and reset of a case."""
     surrogate = SURROGATES[settings["surrogate"]]
 
     def without_threshold(vmem, threshold, max_spikes):
         # sinabs gives the threshold no gradient through its spikes, only through the reset.
         return surrogate(vmem, jax.lax.stop_gradient(threshold), max_spikes)
 
-    return {
-        "surrogate": without_threshold,
-        "max_spikes": settings["max_spikes"] or math.inf,
-        "reset": settings["reset"],
-        "detach_reset": settings["reset"] == "zero",
-    }
+    return Firing(
+        without_threshold,
+        settings["max_spikes"] or math.inf,
+        settings["reset"],
+        detach_reset=settings["reset"] == "zero",
+    )
 
 
 def bound(settings):
@@ -64,7 +64,7 @@ def test_iaf_agrees(case):
     settings, arrays = load(FILE, case)
     threshold = jnp.float32(settings["threshold"])
     params = iaf.IAFParams(threshold, min_vmem=bound(settings))
-    step = functools.partial(iaf.step, params, **common(settings))
+    step = functools.partial(iaf.step, params, fire=firing(settings))
     check(lambda _, x: run(step, iaf.init(settings["shape"][-1]), x), arrays)
 
 
@@ -83,7 +83,7 @@ def test_the_closed_form_of_iaf_agrees():
 def test_recurrence_agrees():
     settings, arrays = load(FILE, "iaf_recurrent")
     n = settings["shape"][-1]
-    kernel = functools.partial(iaf.step, iaf.IAFParams(jnp.ones(())), **common(settings))
+    kernel = functools.partial(iaf.step, iaf.IAFParams(jnp.ones(())), fire=firing(settings))
 
     def forward(param, x):
         step = functools.partial(recurrent.step, kernel, recurrent.dense(param["w_rec"]))
@@ -101,7 +101,7 @@ def test_lif_without_synapses_agrees(case):
         params = leaky.LeakyParams(
             alpha, jnp.float32(settings["threshold"]), min_vmem=bound(settings)
         )
-        step = functools.partial(leaky.step, params, reset_delay=False, **common(settings))
+        step = functools.partial(leaky.step, params, reset_delay=False, fire=firing(settings))
         gain = 1 - alpha if settings["norm_input"] else jnp.ones(())
         return run(step, leaky.init(settings["shape"][-1]), gain * x)
 
@@ -111,16 +111,13 @@ def test_lif_without_synapses_agrees(case):
 @pytest.mark.parametrize("case", [c for c in cases(FILE, "LIF") if "synapse" in c])
 def test_lif_with_a_synapse_agrees(case):
     settings, arrays = load(FILE, case)
-    names = {"surrogate", "max_spikes"}
 
     def forward(param, x):
         alpha = alphas(param)
         params = lif.LIFParams(
             alpha["mem"], alpha["syn"][:, None], jnp.float32(settings["threshold"])
         )
-        step = functools.partial(
-            lif.step, params, **{k: v for k, v in common(settings).items() if k in names}
-        )
+        step = functools.partial(lif.step, params, fire=firing(settings))
         gain = 1 - alpha["mem"] if settings["norm_input"] else jnp.ones(())
         out = run(step, lif.init(settings["shape"][-1]), (gain * x)[..., None])
         # With `norm_input`, sinabs keeps the current before it is scaled.
@@ -149,7 +146,7 @@ def alif_of(settings):
             min_vmem=bound(settings),
         )
         step = functools.partial(
-            alif.step, params, norm_input=settings["norm_input"], **common(settings)
+            alif.step, params, norm_input=settings["norm_input"], fire=firing(settings)
         )
         return run(step, alif.init(settings["shape"][-1], synapse=settings["synapse"]), x)
 

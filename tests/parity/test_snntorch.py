@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import leaky, recurrent
+from snnjax.neurons import Firing, leaky, recurrent
 from snnjax.surrogate import (
     Atan,
     FastSigmoid,
@@ -46,9 +46,7 @@ def neuron_of(settings):
         step = functools.partial(
             leaky.step,
             params,
-            surrogate=SURROGATES[settings["surrogate"]],
-            max_spikes=1,
-            reset=settings["reset"],
+            fire=Firing(SURROGATES[settings["surrogate"]], reset=settings["reset"]),
             reset_delay=settings["reset_delay"],
             wipe_input=settings["kind"] != "Leaky",
         )

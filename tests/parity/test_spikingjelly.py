@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import dsr, iaf, lif_euler, plif
+from snnjax.neurons import Firing, dsr, iaf, lif_euler, plif
 from snnjax.surrogate import Atan, Sigmoid
 
 from ._compare import cases, check, deviation, group, load, outputs_and_gradients, run
@@ -53,19 +53,18 @@ def test_there_are_enough_settings_of_dsr():
 def neuron_of(settings):
     """The kernel and the start that a case needs, as functions of its parameters."""
     v_reset = settings["v_reset"]
-    common = {
-        "surrogate": SURROGATES[settings["surrogate"]],
-        "max_spikes": 1,
-        "reset": "subtract" if v_reset is None else "zero",
-        "detach_reset": settings["detach_reset"],
-    }
+    fire = Firing(
+        SURROGATES[settings["surrogate"]],
+        reset="subtract" if v_reset is None else "zero",
+        detach_reset=settings["detach_reset"],
+    )
     threshold = jnp.float32(settings["v_threshold"])
     to = None if v_reset is None else jnp.float32(v_reset)
     start = jnp.full(settings["shape"][1:], v_reset or 0.0)
     match settings["kind"]:
         case "IF":
             params, kernel = iaf.IAFParams(threshold, to), iaf.step
-            return lambda param: (functools.partial(kernel, params, **common), iaf.IAFState(start))
+            return lambda param: (functools.partial(kernel, params, fire=fire), iaf.IAFState(start))
         case "LIF":
             tau = jnp.float32(settings["tau"])
             params = lif_euler.LIFEulerParams(
@@ -75,9 +74,9 @@ def neuron_of(settings):
                 threshold=threshold,
                 v_reset=to,
             )
-            step = functools.partial(lif_euler.step, params, dt=1.0, **common)
+            step = functools.partial(lif_euler.step, params, dt=1.0, fire=fire)
             return lambda param: (step, lif_euler.LIFEulerState(start))
-    step = functools.partial(plif.step, decay_input=settings["decay_input"], **common)
+    step = functools.partial(plif.step, decay_input=settings["decay_input"], fire=fire)
     return lambda param: (
         functools.partial(step, plif.PLIFParams(param["w"], threshold, to)),
         plif.PLIFState(start),

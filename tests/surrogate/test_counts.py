@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.neurons import iaf
+from snnjax.neurons import Firing, iaf
 from snnjax.surrogate import PiecewiseLinear, whole_thresholds
 
 # In float32 the reciprocals of one in seven of these, times themselves, are less than 1.
@@ -49,8 +49,6 @@ def test_a_potential_that_is_nan_is_seen_in_the_spikes_and_behind_a_lower_bound(
     np.testing.assert_array_equal(PiecewiseLinear()(vmem, jnp.ones(()), 31), [np.nan, 2])
     params = iaf.IAFParams(jnp.ones(()), min_vmem=-jnp.ones(()))
     for reset in ("subtract", "zero", "none"):
-        state, spikes = iaf.step(
-            params, iaf.init(2), vmem, surrogate=PiecewiseLinear(), max_spikes=1, reset=reset
-        )
+        state, spikes = iaf.step(params, iaf.init(2), vmem, fire=Firing(reset=reset))
         np.testing.assert_array_equal(spikes, [np.nan, 1])
         assert np.isnan(state.vmem).tolist() == [True, False]

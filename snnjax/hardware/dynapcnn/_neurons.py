@@ -15,16 +15,17 @@ from ...nn import IAF
 
 def require_mappable(layer: IAF, shape: tuple[int, ...]) -> None:
     """Raise ValueError if a core's neurons cannot do what `layer` does; it is not named."""
-    if layer.size != shape:
-        raise ValueError(f"has neurons of the shape {layer.size}, but gets {shape}")
-    if layer.reset not in ("subtract", "zero"):
-        raise ValueError(f"has a reset of {layer.reset!r}; cores have 'subtract' and 'zero'")
+    if layer.shape != shape:
+        raise ValueError(f"has neurons of the shape {layer.shape}, but gets {shape}")
+    reset = layer.settings.reset
+    if reset not in ("subtract", "zero"):
+        raise ValueError(f"has a reset of {reset!r}; cores have 'subtract' and 'zero'")
     if layer.v_reset is not None and not _is_zero(layer.v_reset):
         raise ValueError("has a `v_reset`, but cores reset to 0")
     faults = {
         "is recurrent, which cores are not": layer.w_rec is not None,
-        "has a refractory period, which cores have not": layer.refractory > 0,
-        "gives membrane potentials, but cores send spikes only": layer.output != "spikes",
+        "has a refractory period, which cores have not": layer.settings.refractory > 0,
+        "gives membrane potentials, but cores send spikes only": layer.settings.output != "spikes",
         "transforms its state; map what `transforms.burn_in` gives": layer.on_state is not None,
     }
     for fault, found in faults.items():
@@ -52,7 +53,7 @@ def level_of(x: FloatArray) -> Float[Array, ""]:
 
 def cap_of(layer: IAF) -> int | None:
     """Most spikes in a step; None for no cap."""
-    return None if math.isinf(layer.max_spikes) else int(layer.max_spikes)
+    return None if math.isinf(layer.settings.max_spikes) else int(layer.settings.max_spikes)
 
 
 def start_of(layer: IAF, state: PyTree) -> FloatArray | None:
@@ -63,9 +64,9 @@ def start_of(layer: IAF, state: PyTree) -> FloatArray | None:
     """
     if state is None:
         return None
-    if not isinstance(state, IAFState) or jnp.shape(state.vmem) != layer.size:
+    if not isinstance(state, IAFState) or jnp.shape(state.vmem) != layer.shape:
         raise ValueError(
-            f"needs a `state` with membrane potentials of the shape {layer.size}; for that of a "
+            f"needs a `state` with membrane potentials of the shape {layer.shape}; for that of a "
             "batch, pass `snnjax.nn.statistics(state)`"
         )
     return state.vmem

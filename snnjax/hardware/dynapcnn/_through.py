@@ -21,8 +21,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ..._typing import FloatArray
-from ...neurons import iaf
-from ...neurons._mechanics import Reset
+from ...neurons import Firing, Reset, iaf
 from ...passthrough import straight_through
 from ...surrogate import Surrogate
 from . import _kernel
@@ -161,10 +160,7 @@ def _neurons(core: Core, rules: Rules, u: FloatArray, spikes: FloatArray) -> Sta
         iaf.IAFParams(core.threshold, min_vmem=core.min_vmem),
         iaf.IAFState(u),
         jnp.zeros((), u.dtype),
-        surrogate=fire,
-        max_spikes=rules.max_spikes,
-        reset=rules.reset,
-        detach_reset=rules.detach_reset,
+        fire=Firing(fire, rules.max_spikes, rules.reset, rules.detach_reset),
     )
     return States(fired, after.vmem)
 

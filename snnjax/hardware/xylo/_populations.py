@@ -89,19 +89,27 @@ def _population(
     source: int | None,
     found: list[Population],
 ) -> Population:
+    if len(neurons.shape) > 1:
+        raise _unmappable(path, neurons, f"has the shape {neurons.shape}; the chip's are in a row")
+    if neurons.settings.reset != "subtract":
+        raise _unmappable(path, neurons, f"has a reset of {neurons.settings.reset!r}")
+    if neurons.settings.refractory > 0:
+        raise _unmappable(path, neurons, "has a refractory period")
+    if neurons.settings.detach_reset:
+        raise _unmappable(path, neurons, "has a reset without a gradient, `detach_reset`")
     if linear.bias is not None:
         raise ValueError(
             f"`{linear_path}.bias` has no counterpart on the chip, whose biases act on the "
             "membrane: make the Linear with use_bias=False and give the LIF a bias"
         )
-    n_in = linear.in_features if source is None else found[source].neurons.neurons
-    n_out = neurons.neurons * neurons.synapses
+    n_in = linear.in_features if source is None else found[source].neurons.shape[0]
+    n_out = neurons.shape[0] * neurons.synapses
     if (linear.in_features, linear.out_features) != (n_in, n_out):
         raise ValueError(
             f"`{linear_path}` maps {linear.in_features} to {linear.out_features}, but stands "
             f"between {n_in} and {n_out} (neurons times synapses of `{path}`)"
         )
-    weight = linear.weight.T.reshape(n_in, neurons.neurons, neurons.synapses)
+    weight = linear.weight.T.reshape(n_in, *neurons.shape, neurons.synapses)
     return Population(path, neurons, weight, source)
 
 
@@ -114,7 +122,7 @@ def _read_residual(
     end = _read(residual, f"{path}.", source, found)
     if end is None or end < before:
         raise _unmappable(path, residual, "holds no neurons")
-    sizes = found[source].neurons.neurons, found[end].neurons.neurons
+    sizes = found[source].neurons.shape[0], found[end].neurons.shape[0]
     if sizes[0] != sizes[1]:
         raise _unmappable(path, residual, f"adds {sizes[0]} neurons to {sizes[1]}")
     found[end] = dataclasses.replace(found[end], skips=(*found[end].skips, source))
@@ -142,7 +150,7 @@ def _check_skips(found: list[Population]) -> None:
                 )
             repeated_by[source] = population.path
     for population in found[:-1]:
-        if population.neurons.output != "spikes":
+        if population.neurons.settings.output != "spikes":
             raise _unmappable(population.path, population.neurons, "passes on membrane potentials")
     dts = {population.path: population.neurons.dt for population in found}
     if len(set(dts.values())) > 1:

@@ -23,7 +23,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from ..._typing import FloatArray
-from ...neurons._mechanics import later
+from ...neurons import later
 from ...surrogate import Surrogate
 from ._arithmetic import add_in_order, charge_membrane, dot, fire, loss_of
 from .spec import Chip

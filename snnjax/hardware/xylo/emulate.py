@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from ..._typing import FloatArray
-from ...neurons._mechanics import later
+from ...neurons import later
 from ...nn import Chain
 from . import _through
 from ._arithmetic import share
@@ -146,7 +146,7 @@ def _layers(
             threshold=spec.threshold[own],
             bias=None if spec.bias is None else spec.bias[own],
         )
-        surrogate = population.neurons.surrogate
+        surrogate = population.neurons.settings.surrogate
         rules = Rules(chip, chip.max_spikes_hidden, surrogate, scale[own])
         layers.append(_Layer(population.source, population.skips, parameters, rules))
     parameters = Parameters(
@@ -157,7 +157,7 @@ def _layers(
         threshold=spec.threshold_out,
         bias=spec.bias_out,
     )
-    rules = Rules(chip, chip.max_spikes_out, readout.neurons.surrogate, scale_out)
+    rules = Rules(chip, chip.max_spikes_out, readout.neurons.settings.surrogate, scale_out)
     return [*layers, _Layer(readout.source, (), parameters, rules)]
 
 

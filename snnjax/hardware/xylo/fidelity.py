@@ -62,7 +62,7 @@ def fidelity(
     clipped = _clipped(model, spec)
     layers = _layers(found, spec, trace, records, clipped, events.shape[1])
     readout, late = found[-1], latency(model)
-    kind = "output" if readout.neurons.output == "spikes" else "vmem"
+    kind = "output" if readout.neurons.settings.output == "spikes" else "vmem"
     answers = records[f"{readout.path}.{kind}"].sum(1).argmax(-1)
     theirs = trace.spikes_out if kind == "output" else trace.vmem_out
     answers_integers = theirs[:, late:].sum(1).argmax(-1)
@@ -71,7 +71,7 @@ def fidelity(
 
 
 def _require_the_same_neurons(found: tuple[Population, ...], spec: Spec) -> None:
-    *hidden, readout = (p.neurons.neurons for p in found)
+    *hidden, readout = (p.neurons.shape[0] for p in found)
     if (sum(hidden), readout) != (spec.n_hidden, spec.n_outputs):
         raise ValueError(
             f"`spec` has {spec.n_hidden} hidden and {spec.n_outputs} output neurons, but `model` "
@@ -104,7 +104,7 @@ def _layers(
         limits = -1 - spec.chip.max_state, spec.chip.max_state
         currents = _saturated_currents(isyn, np.asarray(dash), limits)
         network = records[f"{population.path}.output"], records[f"{population.path}.vmem"]
-        if population.neurons.output != "spikes":
+        if population.neurons.settings.output != "spikes":
             network = np.zeros_like(network[1]), network[1]
         integers = LayerTrace(spikes, vmem, np.asarray(threshold))
         layers.append(

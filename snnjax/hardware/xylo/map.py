@@ -52,7 +52,7 @@ def map_network(model: Chain, chip: Chip | str = XYLO_AUDIO_3) -> Spec:
     _warn_about_caps(hidden, readout, chip)
     parts = spans(hidden)
     w_rec, aliases = _recurrent_weights(hidden, parts)
-    w_out = jnp.zeros((len(w_rec), readout.neurons.neurons))
+    w_out = jnp.zeros((len(w_rec), readout.neurons.shape[0]))
     dash_mem_out, dash_syn_out = readout.neurons.dashes()
     spec = Spec(
         w_in=jnp.zeros((len(hidden[0].weight), *w_rec.shape[1:]))
@@ -96,7 +96,7 @@ def hops(found: Sequence[Population]) -> list[int]:
 
 def spans(hidden: Sequence[Population]) -> list[slice]:
     """Where each population lies among the hidden neurons."""
-    ends = np.cumsum([p.neurons.neurons for p in hidden]).tolist()
+    ends = np.cumsum([p.neurons.shape[0] for p in hidden]).tolist()
     return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
 
 
@@ -135,7 +135,7 @@ def _bias(group: Sequence[Population]) -> FloatArray | None:
         return None
     return jnp.concatenate(
         [
-            jnp.zeros(p.neurons.neurons) if part is None else part
+            jnp.zeros(p.neurons.shape[0]) if part is None else part
             for p, part in zip(group, parts, strict=True)
         ]
     )
@@ -152,19 +152,20 @@ def _threshold_out(readout: Population, chip: Chip) -> Float[Array, " outputs"]:
     is, and leave none for the weights.
     """
     threshold = readout.neurons.threshold
-    if readout.neurons.output == "spikes":
+    if readout.neurons.settings.output == "spikes":
         return threshold
     return jnp.where(threshold >= chip.max_state, jnp.inf, threshold)
 
 
 def _warn_about_caps(hidden: Sequence[Population], readout: Population, chip: Chip) -> None:
     caps = [(p, chip.max_spikes_hidden) for p in hidden]
-    if readout.neurons.output == "spikes":
+    if readout.neurons.settings.output == "spikes":
         caps.append((readout, chip.max_spikes_out))
     for population, cap in caps:
-        if population.neurons.max_spikes != cap:
+        most = population.neurons.settings.max_spikes
+        if most != cap:
             warnings.warn(
-                f"`{population.path}.max_spikes` is {population.neurons.max_spikes}, but these "
+                f"`{population.path}.max_spikes` is {most}, but these "
                 f"neurons emit up to {cap} spikes per step on the chip; train with "
                 f"max_spikes={cap} to see what runs",
                 MappingWarning,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ... import networks, nn, surrogate
-from ...nn._recurrent import _unchanged as unchanged
+from ...nn._combine import _unchanged as unchanged
 from ._delay import Delay
 from ._firing import Strict
 from ._neuron import NIRNeuron

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ...nn import Chain, Graph, Layer, Network, Parallel, Recurrent, Residual
-from ...nn._recurrent import _unchanged as unchanged
+from ...nn._combine import _unchanged as unchanged
 from ._node import Node, Tree
 from ._render_static import static_node
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._extras import extra
 from ..._files import write_whole
-from ...nn import Graph, Layer, Network, Neuron
+from ...nn import DSR, Graph, Layer, Network, Neuron
 from ._node import Node, Tree
 from ._record import describe, rebuild
 from ._render import parameters, render
@@ -123,7 +123,7 @@ def _first_shape(layer: Any) -> tuple[int, ...] | None:
         return _first_shape(layer.layers[0])
     if isinstance(layer, eqx.nn.Linear):
         return (int(layer.in_features),)
-    return tuple(layer.shape) if isinstance(layer, Neuron) else None
+    return tuple(layer.shape) if isinstance(layer, Neuron | DSR) else None
 
 
 def _step(model: Network, given: float | None) -> float:

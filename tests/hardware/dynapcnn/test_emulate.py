@@ -129,7 +129,7 @@ def test_gradients_reach_every_parameter_that_is_trained_and_no_other():
     frozen = {".layers[6].min_vmem"}
     statistics_of_norm = {path for path in reached if "state_index" in path}
     assert {path for path, found in reached.items() if not found} == frozen | statistics_of_norm
-    assert ".layers[2].surrogate.slope" in reached
+    assert ".layers[2].settings.surrogate.slope" in reached
 
 
 def flat(tree):
@@ -230,7 +230,13 @@ def test_the_gradient_is_that_of_finite_differences_of_the_smooth_relaxation():
     with jax.enable_x64(True):
         to_double = lambda tree: jax.tree.map(lambda a: jnp.asarray(a, float), tree)  # noqa: E731
         layers = [
-            (core.weight[..., 0, 0], core.bias, core.threshold, core.min_vmem, neurons.surrogate)
+            (
+                core.weight[..., 0, 0],
+                core.bias,
+                core.threshold,
+                core.min_vmem,
+                neurons.settings.surrogate,
+            )
             for core, neurons in zip(spec.layers, model.layers[2::2], strict=True)
         ]
         layers, spikes = to_double(layers), to_double([s[..., 0, 0] for s in trace.spikes])
@@ -256,7 +262,7 @@ def test_the_gradient_is_that_of_finite_differences_of_the_smooth_relaxation():
     for scale, product, neurons in zip(scales, grad.layers[1::2], grad.layers[2::2], strict=True):
         for of_model in (product.weight, product.bias, neurons.threshold, neurons.min_vmem):
             wanted.append(np.ravel(of_model) / scale)
-        wanted.append(np.ravel(neurons.surrogate.slope))
+        wanted.append(np.ravel(neurons.settings.surrogate.slope))
     np.testing.assert_allclose(np.concatenate(wanted), differences, rtol=2e-4, atol=2e-4)
     assert all(np.abs(part).max() > 1e-3 for part in wanted)
 

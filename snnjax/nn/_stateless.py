@@ -1,4 +1,4 @@
-"""Static layers that equinox does not have."""
+"""Layers without a state that equinox does not have."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,43 @@ import equinox as eqx
 import jax
 
 from .._typing import FloatArray, Key
+from ._validate import require
+
+
+class TimeStepDropout(eqx.Module):
+    """Silence each neuron at each time step with probability `p`; what is left is not rescaled.
+
+    A static layer: a network applies it at every time step with a key of its own. It does nothing
+    where `inference` is set, as `eqx.nn.inference_mode` does for a whole network. Spikes are
+    counts, which is why, unlike in `eqx.nn.Dropout`, they are not scaled by 1/(1-p). To silence
+    neurons for a whole sequence, plan `quant.Dropout(p, shared=0)` for a layer's activations.
+    Source: Rockpool, `TimeStepDropout`.
+
+    Attributes:
+        p: probability that an element is set to zero, in [0, 1].
+        inference: whether to do nothing.
+    """
+
+    p: float = eqx.field(static=True)
+    inference: bool = False
+
+    def __check_init__(self) -> None:
+        require(0 <= self.p <= 1, "p", self.p, "a probability, from 0 to 1")
+
+    def __call__(self, x: FloatArray, *, key: Key | None = None) -> FloatArray:
+        """One time step of any shape.
+
+        Raises:
+            ValueError: if `key` is missing outside of inference.
+        """
+        if self.inference or self.p == 0:
+            return x
+        if key is None:
+            raise ValueError(
+                "`key` is needed by TimeStepDropout; pass `key`, or switch dropout off with "
+                "`eqx.nn.inference_mode(model)`"
+            )
+        return x * jax.random.bernoulli(key, 1 - self.p, x.shape).astype(x.dtype)
 
 
 class SumPool1d(eqx.nn.Pool):
