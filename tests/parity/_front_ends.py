@@ -125,3 +125,68 @@ AUDIO_3 = {
 }
 """Settings of groups of cases, each with a signal of every kind; those of `Audio3`, and `length`,
 and `select`, which of the 16 filters. With a `rate` the signal is sound, its samples over 2^13."""
+
+
+IMU_FULL = 32767
+"""Largest sample of Xylo IMU."""
+
+
+def _turning(length, seed):
+    """Motion along one axis, later along another, which stands at a right angle to it."""
+    x = np.zeros((length, 3), np.int64)
+    half = length // 2
+    x[:half, 0] = noise(half, seed, IMU_FULL)
+    x[half:, 2] = noise(length - half, seed + 1, IMU_FULL)
+    return x
+
+
+def motions(length, seed):
+    """Motion of every kind, `(kinds, length, 3)`."""
+    single = signals(length, seed, IMU_FULL)
+    mixed = [np.stack([single[(i + 4 * axis) % 13] for axis in range(3)], 1) for i in range(13)]
+    walk = single[-1]
+    line = np.stack([walk, -(2 * walk) // 3, walk // 5], axis=1)
+    return np.stack([*mixed, line, np.stack([walk] * 3, axis=1), _turning(length, seed)])
+
+
+MOTIONS = 16
+
+IMU = {
+    "defaults": {"length": 1360},
+    "one_step": {"length": 1},
+    "two_steps": {"length": 2},
+    "short_of_a_period": {"length": 9},
+    "a_period": {"length": 10},
+    "past_a_period": {"length": 11},
+    "long": {"length": 5000, "period": 500},
+    "every_step": {"length": 60, "period": 1},
+    "period_3": {"length": 200, "period": 3},
+    "longest_period": {"length": 300, "period": 2047},
+    "no_mean": {"length": 100, "k": 0},
+    "short_mean": {"length": 200, "k": 1},
+    "long_mean": {"length": 400, "k": 9},
+    "longest_mean": {"length": 100, "k": 31},
+    "no_shift": {"length": 200, "shift": 0},
+    "long_shift": {"length": 200, "shift": 11},
+    "mixed_shifts": {"length": 200, "shift": tuple(range(15))},
+    "iaf": {"length": 400, "encoder": "iaf"},
+    "iaf_mixed": {
+        "length": 200,
+        "encoder": "iaf",
+        "threshold": tuple(1 << (2 * i) for i in range(15)),
+    },
+    "no_rotation": {"length": 200, "remove_rotation": False},
+    "no_rotation_iaf": {
+        "length": 200,
+        "remove_rotation": False,
+        "encoder": "iaf",
+        "threshold": (1 << 31) - 1,
+    },
+    "other_bands": {
+        "length": 200,
+        "bands": ((0.5, 0.9), (3.0, 5.0), (6.0, 30.0), (40.0, 60.0), (70.0, 90.0)) * 3,
+    },
+    "scaled": {"length": 200, "scale": 0.7},
+}
+"""Settings of groups of cases, those of `Imu`, and `length`, and `bands`, cut-off frequencies.
+With a `scale` the signal is floating-point numbers, its samples over 2^15."""

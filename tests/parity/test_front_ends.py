@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo.frontend import AUDIO_3_FILTERS, Audio3
+from snnjax.hardware.xylo.frontend import AUDIO_3_FILTERS, Audio3, Imu, imu_filter
 from snnjax.hardware.xylo.frontend._pdm import _low_pass
 
 from ._compare import golden
-from ._front_ends import AUDIO_3, SIGNALS, digest, signals
+from ._front_ends import AUDIO_3, IMU, MOTIONS, SIGNALS, digest, motions, signals
 
 QUICK = (
     "one_clock",
@@ -71,3 +71,60 @@ def test_the_microphones_filter_has_rockpools_taps():
     taps, shift = _low_pass()
     np.testing.assert_array_equal(taps, golden("rockpool_afe")[0]["taps"])
     assert shift == 7
+
+
+QUICK_MOTIONS = ("past_a_period", "every_step", "longest_mean", "iaf_mixed", "other_bands")
+
+
+def motion_front_end(name, **settings):
+    case = {k: v for k, v in IMU[name].items() if k != "length"}
+    if bands := case.pop("bands", None):
+        settings["filters"] = tuple(imu_filter(*band) for band in bands)
+    return Imu(**case, **settings)
+
+
+def motion_inputs(name):
+    case = IMU[name]
+    x = motions(case["length"], list(IMU).index(name))
+    return x / 2**15 if "scale" in case else x
+
+
+def traces(front_end, batch):
+    """Every stage, recording by recording."""
+    every = [front_end.trace(x) for x in batch]
+    return [np.stack(stage) for stage in zip(*every, strict=True)]
+
+
+def test_there_are_more_than_300_cases_of_motion():
+    assert len(IMU) * MOTIONS == 368
+    assert golden("rockpool_imu")[1]["cases"].keys() == IMU.keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK_MOTIONS else pytest.param(name, marks=pytest.mark.slow) for name in IMU],
+)
+@pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
+def test_every_stage_of_motion_is_rockpools(name, warm_up):
+    arrays, _ = golden("rockpool_imu")
+    found = traces(motion_front_end(name, warm_up=warm_up, compat="rockpool"), motion_inputs(name))
+    for stage, wanted in zip(found, arrays[f"{name}/{warm_up}/hashes"], strict=True):
+        np.testing.assert_array_equal(hashes(stage), wanted)
+    np.testing.assert_array_equal(found[-1].sum(1), arrays[f"{name}/{warm_up}/counts"])
+
+
+def test_a_batch_of_rockpools_hands_its_rotation_on():
+    front_end, state, found = Imu(compat="rockpool"), None, []
+    for x in motions(25, 77):
+        rotated = front_end._run(x, state, True)
+        found.append(rotated[0].rotated)
+        state = rotated[1]
+    np.testing.assert_array_equal(hashes(found), golden("rockpool_imu")[0]["carried/rotated"])
+
+
+def test_only_an_axis_at_a_right_angle_to_itself_is_not_rockpools():
+    x = motion_inputs("past_a_period")
+    ours, theirs = (Imu(compat=compat) for compat in ("chip", "rockpool"))
+    differ = [bool((ours(m)[0] != theirs(m)[0]).any()) for m in x]
+    assert differ[-1]
+    np.testing.assert_array_equal(Imu()(x)[0], np.stack([ours(m)[0] for m in x]))

@@ -6,6 +6,14 @@ from ._audio3 import (
     audio3_filter as audio3_filter,
 )
 from ._filters import BandPass as BandPass
+from ._imu import (
+    IMU_FILTERS as IMU_FILTERS,
+    IMU_RATE as IMU_RATE,
+    Imu as Imu,
+    ImuState as ImuState,
+    ImuTrace as ImuTrace,
+    imu_filter as imu_filter,
+)
 from ._pdm import (
     PDM_CLOCK as PDM_CLOCK,
     Decimation as Decimation,

@@ -11,6 +11,13 @@ from jaxtyping import Array, Int
 
 from . import _chain, _events, _stream
 from ._filters import BandPass, require_fit
+from ._settings import (
+    of_channels,
+    require_above_zero,
+    require_among,
+    require_state,
+    require_whole,
+)
 from ._sound import BITS, CLOCK, SoundState, to_samples
 from ._stream import Audio3State, Audio3Trace
 
@@ -155,7 +162,7 @@ class Audio3(eqx.Module):
         batch = np.shape(block)[:-1]
         if state is None:
             state = _stream.start(self.channels, batch)
-        _stream.require_state(state, self.channels, batch)
+        require_state(state, _stream.start(self.channels, batch))
         samples, sound = self._samples(block, state, checked)
         return _stream.advance(self._chip, samples, state._replace(sound=sound), checked)
 
@@ -178,13 +185,9 @@ class Audio3(eqx.Module):
 
     @property
     def _chip(self) -> _chain.Chip:
-        each: Any = {name: self._of_channels(name) for name in _RANGES}
+        each: Any = {name: of_channels(self, name) for name in _RANGES}
         encoder = _events.Encoder(**each, joint=self.joint)
         return _chain.Chip(self.filters, encoder, self.window)
-
-    def _of_channels(self, name: str) -> tuple[int, ...]:
-        value = getattr(self, name)
-        return value if isinstance(value, tuple) else (value,) * self.channels
 
     def _mirrored(
         self, signal: ArrayLike, state: Audio3State | None, checked: bool
@@ -211,20 +214,9 @@ def _check(front_end: Audio3) -> None:
     if not isinstance(filters, tuple) or not 1 <= len(filters) <= len(AUDIO_3_FILTERS):
         raise ValueError(f"`filters` must be a tuple of 1 to 16 BandPass; got {filters!r}")
     require_fit(filters, inputs=BITS, coefficients=COEFFICIENT_BITS, registers=REGISTER_BITS)
-    for name in ("rate", "scale"):
-        value = getattr(front_end, name)
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"`{name}` must be a number above 0; got {value!r}")
-    for name, (low, high) in _RANGES.items():
-        values = front_end._of_channels(name)
-        if len(values) != len(filters):
-            raise ValueError(
-                f"`{name}` must be one number or one for each of the {len(filters)} filters; got "
-                f"{len(values)}"
-            )
-        if not all(isinstance(v, int) and low <= v <= high for v in values):
-            raise ValueError(f"`{name}` must be whole numbers from {low} to {high}; got {values}")
-    pairs = zip(front_end._of_channels("b1"), front_end._of_channels("b2"), strict=True)
+    require_above_zero(front_end, "scale", *(["rate"] if front_end.rate is not None else []))
+    require_whole(front_end, _RANGES)
+    pairs = zip(of_channels(front_end, "b1"), of_channels(front_end, "b2"), strict=True)
     if not all(b1 > b2 for b1, b2 in pairs):
         raise ValueError(
             "`b1` must be above `b2`, so that thresholds are above 0; got "
@@ -232,8 +224,7 @@ def _check(front_end: Audio3) -> None:
         )
     if not isinstance(front_end.window, int) or front_end.window < 1:
         raise ValueError(f"`window` must be a whole number above 0; got {front_end.window!r}")
-    if front_end.warm_up not in ("rest", "mirrored"):
-        raise ValueError(f"`warm_up` must be 'rest' or 'mirrored'; got {front_end.warm_up!r}")
+    require_among(front_end, {"warm_up": ("rest", "mirrored")})
 
 
 _RANGES = {

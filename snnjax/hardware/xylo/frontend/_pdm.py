@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from ._samples import as_array
 from ._sound import BITS, CLOCK
 
 BITS_PER_SAMPLE = 32
@@ -113,7 +114,7 @@ def _decimate(line: Int[Array, "*batch time"], first: int) -> Int[Array, "*batch
 
 
 def _require_bits(bits: ArrayLike, checked: bool) -> Int[Array, "*batch time"]:
-    array: Any = bits if isinstance(bits, jax.Array) else np.asarray(bits)
+    array = as_array(bits)
     if array.ndim not in (1, 2):
         raise ValueError(f"`bits` must be (time,) or (batch, time); got {array.shape}")
     if array.dtype == bool:

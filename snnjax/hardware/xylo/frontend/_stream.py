@@ -59,20 +59,6 @@ def start(channels: int, batch: tuple[int, ...]) -> Audio3State:
     return Audio3State(w, halves, halves, counts, np.int32(0))
 
 
-def require_state(state: Audio3State, channels: int, batch: tuple[int, ...]) -> None:
-    """Raise ValueError if `state` is of another front end or batch."""
-    if not isinstance(state, Audio3State):
-        raise ValueError(f"`state` must be an Audio3State of an earlier call; got {type(state)}")
-    wanted = start(channels, batch)
-    for name in ("w", "high", "charge", "counts", "clock"):
-        shape, found = jnp.shape(getattr(wanted, name)), jnp.shape(getattr(state, name))
-        if shape != found:
-            raise ValueError(
-                f"`state.{name}` must have the shape {shape} for this front end and signal; got "
-                f"{found}"
-            )
-
-
 def advance(
     chip: _chain.Chip, samples: Int[Array, "*batch clocks"], state: Audio3State, checked: bool
 ) -> tuple[Int[Array, "*batch steps channels"], Audio3State]:

@@ -217,16 +217,16 @@ def test_settings_that_the_chip_does_not_have_are_refused(wrong, message):
 
 def test_signals_and_states_that_do_not_fit_are_refused():
     front_end = Audio3(RATE)
-    with pytest.raises(ValueError, match="`signal` holds integers, which are samples"):
+    with pytest.raises(ValueError, match="`signal` must hold sound in floating-point numbers"):
         front_end(noise(50))
     with pytest.raises(ValueError, match=r"`signal` must be \(time,\)"):
         front_end(np.zeros((1, 2, 3)))
     with pytest.raises(ValueError, match="must hold real numbers; got complex"):
-        front_end(np.zeros(3, complex))
+        Audio3()(np.zeros(3, complex))
     _, state = front_end(sound(2, 20))
     with pytest.raises(ValueError, match=r"`state.w` must have the shape \(16, 3\)"):
         front_end(sound(20), state)
-    with pytest.raises(ValueError, match="`state` must be an Audio3State"):
+    with pytest.raises(ValueError, match="`state` must be one of an earlier call"):
         front_end(sound(20), (1, 2))
     mirrored = Audio3(RATE, warm_up="mirrored")
     with pytest.raises(ValueError, match="leave `state` out"):
