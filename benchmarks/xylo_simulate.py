@@ -33,7 +33,7 @@ def run(settings: Settings) -> Path:
     spec = xylo.quantize(xylo.map_network(model))
     raster = np.random.default_rng(0).poisson(0.5, (batch, steps, 16)).clip(max=15)
     events = jnp.asarray(raster, jnp.int32)
-    theirs = _xylosim(spec, raster)
+    theirs = xylosim_of(spec, raster)
     groups = {}
     title = f"SynNet 16-{'-'.join(map(str, hidden))}-10, T={steps}, {batch} recordings: {{}}"
     for what, names in {"output spikes": RECORDED[:1], "all states and spikes": RECORDED}.items():
@@ -56,7 +56,7 @@ def run(settings: Settings) -> Path:
     return path
 
 
-def _xylosim(
+def xylosim_of(
     spec: xylo.Spec, raster: np.ndarray
 ) -> Callable[[tuple[str, ...]], list[np.ndarray]] | None:
     """What the vendor's simulator records, by our names; None without it."""
