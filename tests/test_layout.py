@@ -15,7 +15,7 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 # A module or package imports only from the rows above its own.
 ROWS = (
-    {"_typing"},
+    {"_typing", "_checks"},
     {"_tree", "_extras", "_files"},
     {"params", "decay", "surrogate", "passthrough"},
     {"quant", "neurons", "scan"},

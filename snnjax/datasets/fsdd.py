@@ -1,13 +1,13 @@
 """Free Spoken Digit Dataset: 3,000 recordings of spoken digits by six speakers."""
 
 import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.io import wavfile
+
+from .._checks import read_wav
 
 _NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 _TEST_INDICES = range(5)
@@ -73,7 +73,7 @@ def _different_rates(rates: set[int]) -> ValueError:
 
 
 def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
-    sounds, rates = zip(*(_read_wav(file) for _, file in files), strict=True)
+    sounds, rates = zip(*(_read_mono(file) for _, file in files), strict=True)
     if len(set(rates)) > 1:
         raise _different_rates(set(rates))
     lengths = np.array([len(sound) for sound in sounds], np.int32)
@@ -84,14 +84,8 @@ def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
     return Recordings(audio, lengths, labels, tuple(match[2] for match, _ in files), rates[0])
 
 
-def _read_wav(file: Path) -> tuple[Float[np.ndarray, " samples"], int]:
-    try:
-        with warnings.catch_warnings():
-            # Some recordings end in a chunk of notes by the program that cut them.
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(file)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{file} is not a WAV file: {error}") from error
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise ValueError(f"{file} must be mono with 16 bits; got {samples.dtype} {samples.shape}")
-    return samples.astype(np.float32) / 2**15, rate
+def _read_mono(file: Path) -> tuple[Float[np.ndarray, " samples"], int]:
+    samples, rate = read_wav(file)
+    if samples.shape[1] != 1:
+        raise ValueError(f"{file} must have one channel; got {samples.shape[1]}")
+    return samples[:, 0].astype(np.float32) / 2**15, rate

@@ -1,6 +1,5 @@
 """MNIST, from its IDX files."""
 
-import gzip
 import math
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -8,7 +7,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from .._checks import read_bytes
+
 _UINT8 = 8
+_MOST_AXES = 32
 
 
 class Mnist(NamedTuple):
@@ -50,23 +52,22 @@ def read_idx(path: str | Path) -> UInt8[np.ndarray, "..."]:
     big-endian number, and the data.
 
     Raises:
-        ValueError: if the file is no IDX file of bytes, or is cut short.
+        OSError: if there is no such file or it cannot be read.
+        ValueError: if the file is no IDX file of bytes, or is damaged; the message names it.
     """
-    path = Path(path)
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UINT8:
-        raise ValueError(f"`path`: {path} is no IDX file of bytes; it begins with {raw[:4]!r}")
-    axes, start = raw[3], 4 + 4 * raw[3]
-    if len(raw) < start:
+    raw = read_bytes(path)
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UINT8 or raw[3] > _MOST_AXES:
         raise ValueError(
-            f"`path`: {path} should hold the sizes of {axes} axes, {4 * axes} bytes, but only "
-            f"{len(raw) - 4} bytes follow"
+            f"{path} is no IDX file of bytes: it begins with {raw[:4]!r}; download it again"
         )
-    shape = tuple(np.frombuffer(raw, ">u4", axes, offset=4).tolist())
-    data = np.frombuffer(raw[start:], np.uint8)
-    if data.size != math.prod(shape):
-        raise ValueError(f"`path`: {path} should hold {shape}, but {data.size} bytes follow")
-    return data.reshape(shape)
+    start = 4 + 4 * raw[3]
+    shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4))
+    if len(raw) != start + math.prod(shape):
+        raise ValueError(
+            f"{path} should hold {start + math.prod(shape):,} bytes for the shape {shape}, but has "
+            f"{len(raw):,}; download it again"
+        )
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -3,9 +3,9 @@
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
+from .._checks import parse_json, read_text
 from ._family import MAX_INT32
 
 T = TypeVar("T")
@@ -22,15 +22,10 @@ def read(path: str | os.PathLike[str]) -> str:
         FileNotFoundError: if there is no such file.
         ValueError: if it is a directory, or no text; the message names the file.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; give the file with the network in it")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; `save` writes such a file")
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file ({error}); export the network again") from None
+        return read_text(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; `save` writes such a file") from None
 
 
 def parse(text: str, build: Callable[[Any], T], source: str) -> T:
@@ -42,33 +37,13 @@ def parse(text: str, build: Callable[[Any], T], source: str) -> T:
         source: where the text is from.
 
     Raises:
-        ValueError: if it is not JSON, names a field twice, or `build` raises one.
+        ValueError: if it is no JSON that `parse_json` takes, or `build` raises one.
     """
-    try:
-        content = json.loads(text, object_pairs_hook=_unique)
-    except _TwiceError as error:
-        raise ValueError(f"{source}: {error}; export the network again") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{source} is not JSON, or only a part of it: {error}; export the network again"
-        ) from None
+    content = parse_json(text, source, cure="export the network again")
     try:
         return build(content)
     except ValueError as error:
         raise ValueError(f"{source}: {error}\nCorrect it or export the network again") from None
-
-
-class _TwiceError(ValueError):
-    pass
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _TwiceError(f"`{twice}` stands there twice")
-    return found
 
 
 def to_text(value: Any, indent: str = "") -> str:

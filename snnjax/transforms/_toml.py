@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from .. import quant
+from .._checks import read_toml
 from .._tree import leaves_with_path
 from .._typing import PyTree
 from ..nn import Hooks
@@ -56,10 +56,7 @@ def load(path: str | Path) -> Rules:
         ValueError: if it is not TOML, or has an unknown table, transform or setting; the message
             names the rule and what there is.
     """
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+    content = read_toml(path)
     unknown = [table for table in content if table not in Rules._fields]
     if unknown:
         raise ValueError(

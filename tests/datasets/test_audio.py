@@ -141,11 +141,11 @@ def test_what_is_no_data_set_is_a_clear_error(tmp_path):
         load_fsdd(tmp_path)
     for i in (0, 7):
         (tmp_path / f"3_theo_{i}.wav").write_bytes(b"not a sound")
-    with pytest.raises(ValueError, match=r"3_theo_7\.wav is not a WAV file"):
+    with pytest.raises(ValueError, match=r"3_theo_7\.wav is no WAV file"):
         load_fsdd(tmp_path)
     for i in (0, 7):
         write(tmp_path, f"3_theo_{i}.wav", np.zeros((10, 2), np.int16))
-    with pytest.raises(ValueError, match="must be mono with 16 bits"):
+    with pytest.raises(ValueError, match="must have one channel; got 2"):
         load_fsdd(tmp_path)
     for i, rate in ((0, 8000), (7, 16000)):
         wavfile.write(tmp_path / f"3_theo_{i}.wav", rate, np.zeros(10, np.int16))

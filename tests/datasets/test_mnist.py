@@ -66,10 +66,16 @@ def test_images_and_labels_that_do_not_belong_together_are_an_error(tmp_path):
         (b"", "is no IDX file of bytes"),
         (b"PK\x03\x04 and more", "is no IDX file of bytes"),
         (idx(np.zeros((2, 2), np.uint8), kind=0x0D), "is no IDX file of bytes"),
-        (idx(np.zeros((2, 3), np.uint8))[:-1], r"should hold \(2, 3\), but 5 bytes follow"),
-        (idx(np.zeros((2, 3), np.uint8))[:12], r"should hold \(2, 3\), but 0 bytes follow"),
-        (idx(np.zeros((2, 3), np.uint8))[:9], "sizes of 2 axes, 8 bytes, but only 5 bytes follow"),
-        (idx(np.zeros((2, 3), np.uint8))[:4], "sizes of 2 axes, 8 bytes, but only 0 bytes follow"),
+        (
+            idx(np.zeros((2, 3), np.uint8))[:-1],
+            r"should hold 18 bytes for the shape \(2, 3\), but has 17",
+        ),
+        (
+            idx(np.zeros((2, 3), np.uint8))[:12],
+            r"should hold 18 bytes for the shape \(2, 3\), but has 12",
+        ),
+        (idx(np.zeros((2, 3), np.uint8))[:9], "but has 9"),
+        (idx(np.zeros((2, 3), np.uint8))[:4], "but has 4"),
     ],
 )
 def test_a_file_of_another_kind_or_cut_short_is_an_error(raw, message, tmp_path):

@@ -1,0 +1,15 @@
+"""Readers of the files that a user gives.
+
+Each looks at the size and the header first, takes no more memory than the file deserves, and says
+what is wrong with it in one ValueError: the file, the place in it, and the cure.
+"""
+
+from ._arrays import read_array as read_array, read_arrays as read_arrays
+from ._bytes import MOST_BYTES as MOST_BYTES, read_bytes as read_bytes
+from ._text import (
+    parse_json as parse_json,
+    read_json as read_json,
+    read_text as read_text,
+    read_toml as read_toml,
+)
+from ._wav import Sound as Sound, read_wav as read_wav

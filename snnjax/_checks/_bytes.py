@@ -1,0 +1,66 @@
+"""Files as bytes, packed or not."""
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from pathlib import Path
+
+MOST_BYTES = 2**30
+"""Largest content that a reader takes, unpacked."""
+
+
+def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes:
+    """The content of a file, unpacked if its name ends in .gz.
+
+    Args:
+        path: the file.
+        most: largest number of bytes, unpacked.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        OSError: if it cannot be read.
+        ValueError: if it is no file, too large or not gzip; the message names it.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist") from None
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is no name of a file: {error}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{path} is a directory; give the file")
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
+        raise ValueError(f"{path} is a device; give a file")
+    if status.st_size > most:
+        raise _too_large(path, f"{status.st_size:,} bytes", most)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _too_large(path, "more", most)
+    return _unpacked(content, path, most) if path.suffix == ".gz" else content
+
+
+def _unpacked(content: bytes, path: Path, most: int) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(most + 1)
+    except EOFError:
+        raise ValueError(
+            f"{path} is cut short: its {len(content):,} bytes end before the gzip data does; "
+            "copy or download it again"
+        ) from None
+    except (OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is no gzip file, or a damaged one ({error}); copy or download it again, or "
+            "rename it if it is not packed"
+        ) from None
+    if len(unpacked) > most:
+        raise _too_large(path, "more once unpacked", most)
+    return unpacked
+
+
+def _too_large(path: Path, found: str, most: int) -> ValueError:
+    return ValueError(f"{path} must have at most {most:,} bytes, but has {found}; split it")

@@ -1,0 +1,94 @@
+"""A damaged file loads as what it says, or is refused by name, within limits of time and memory."""
+
+import concurrent.futures
+import multiprocessing
+import resource
+from pathlib import Path
+
+import pytest
+
+from . import files
+
+MOST_BYTES = 2**30
+NAMES = (
+    "raster.npy",
+    "arrays.npz",
+    "packed.npz",
+    "images-ubyte",
+    "images-ubyte.gz",
+    "3_theo_7.wav",
+    "plan.toml",
+    "xylo.json",
+    "dynapcnn.json",
+)
+
+each_kind = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def all_kinds(tmp_path_factory):
+    return files.kinds(tmp_path_factory.mktemp("kinds"))
+
+
+def test_every_kind_is_tried(all_kinds):
+    assert set(all_kinds) == set(NAMES)
+
+
+@each_kind
+def test_an_undamaged_file_loads(all_kinds, name, tmp_path):
+    kind = all_kinds[name]
+    path = tmp_path / name
+    path.write_bytes(kind.sample)
+    assert kind.same(kind.load(path), kind.sample)
+
+
+@each_kind
+def test_damaged_files(all_kinds, name, tmp_path):
+    others = [kind.sample for kind in all_kinds.values()]
+    wrong, loaded = files.faults(all_kinds[name], tmp_path, range(40), others)
+    assert wrong == []
+    assert loaded < 40
+
+
+def limit_memory():
+    """Let this process have 1 GiB more than it takes now."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES, size + MOST_BYTES))
+
+
+def in_worker(name, folder, seeds):
+    """A part of the count, in a process of its own."""
+    folder = Path(folder) / f"{name}-{seeds.start}"
+    folder.mkdir()
+    found = files.kinds(folder)
+    kind, others = found[name], [kind.sample for kind in found.values()]
+    kind.load(folder / name if (folder / name).exists() else _written(folder, kind))
+    limit_memory()
+    return files.faults(kind, folder, seeds, others)
+
+
+def _written(folder, kind):
+    (folder / kind.name).write_bytes(kind.sample)
+    return folder / kind.name
+
+
+def run_in_workers(names, seeds, folder):
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        2, mp_context=context, max_tasks_per_child=1
+    ) as pool:
+        parts = [pool.submit(in_worker, name, str(folder), seeds) for name in names]
+        results = [part.result() for part in parts]
+    assert [fault for wrong, _ in results for fault in wrong] == []
+    loaded = sum(count for _, count in results)
+    print(f"{len(names) * len(seeds)} damaged files: {loaded} loaded as what they say, none wrong")
+
+
+@pytest.mark.slow
+def test_hundreds_of_damaged_files_under_a_limit_of_memory(tmp_path):
+    run_in_workers(NAMES, range(1000, 1070), tmp_path)
+
+
+@pytest.mark.long
+def test_30_000_damaged_files_under_a_limit_of_memory(tmp_path):
+    run_in_workers(NAMES, range(10_000, 13_340), tmp_path)
