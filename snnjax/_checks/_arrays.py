@@ -1,7 +1,6 @@
 """Arrays that NumPy saved: .npy and .npz."""
 
 import ast
-import io
 import math
 import os
 import re
@@ -11,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from ._bytes import MOST_BYTES, read_bytes
+from ._bytes import MOST_BYTES, read_bytes, require_file
 
 _MAGIC = b"\x93NUMPY"
 _VERSIONS = (b"\x01\x00", b"\x02\x00", b"\x03\x00")
 _MOST_HEADER = 2**12
 _MOST_AXES = 32
-_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
+_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
 
 
 def read_array(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> np.ndarray:
-    """The array in a .npy file, of booleans, integers or floats.
+    """The array in a .npy file, of booleans, integers, floats or texts.
 
     Args:
         path: the file.
@@ -36,32 +35,21 @@ def read_array(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> np.nd
 
 def read_arrays(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> dict[str, np.ndarray]:
     """The arrays in a .npz file by their names; for errors see `read_array`."""
-    content = read_bytes(path, most=most)
-    if content[:6] == _MAGIC:
-        raise ValueError(f"{path} holds a single array; save arrays by name with `numpy.savez`")
-    if content[:2] != b"PK":
-        raise ValueError(
-            f"{path} is no .npz file: it begins with {content[:6]!r}; save it with `numpy.savez`"
-        )
+    require_file(path, most)
     try:
-        parts = _unzipped(content, most)
-    except _TooLargeError as error:
-        raise ValueError(f"{path} {error}; split it") from None
+        with zipfile.ZipFile(path) as file:
+            total = sum(info.file_size for info in file.infolist())
+            parts = {} if total > most else {x.filename: file.read(x) for x in file.infolist()}
     except Exception as error:  # zipfile has no list of what damaged files make it raise
-        raise ValueError(f"{path} is damaged ({error}); copy or save it again") from None
-    return {name: _array(part, f"{path}: {name}.npy") for name, part in parts.items()}
-
-
-class _TooLargeError(Exception):
-    pass
-
-
-def _unzipped(content: bytes, most: int) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        total = sum(info.file_size for info in file.infolist())
-        if total > most:
-            raise _TooLargeError(f"holds {total:,} bytes, but must hold at most {most:,}")
-        return {info.filename.removesuffix(".npy"): file.read(info) for info in file.infolist()}
+        raise ValueError(
+            f"{path} is no .npz file of arrays, or is damaged: {error}; save it again with "
+            "`numpy.savez`"
+        ) from None
+    if total > most:
+        raise ValueError(f"{path} must hold at most {most:,} bytes, but holds {total:,}; split it")
+    return {
+        name.removesuffix(".npy"): _array(part, f"{path}: {name}") for name, part in parts.items()
+    }
 
 
 def _array(content: bytes, source: str) -> np.ndarray:
@@ -74,7 +62,7 @@ def _array(content: bytes, source: str) -> np.ndarray:
             "follow its header; copy or save it again"
         )
     array = np.frombuffer(content, dtype, offset=start).reshape(shape, order=order)
-    return array.astype(dtype.newbyteorder("="))
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(content: bytes, source: str) -> tuple[np.dtype[Any], tuple[int, ...], Any, int]:
@@ -117,7 +105,9 @@ def _understood(fields: Any) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
         raise ValueError("it must have descr, fortran_order and shape")
     descr, shape, fortran = fields["descr"], fields["shape"], fields["fortran_order"]
     if not isinstance(descr, str) or not _TYPE.fullmatch(descr):
-        raise ValueError(f"it must be of booleans, integers or floats; got {str(descr)[:40]!r}")
+        raise ValueError(
+            f"it must be of booleans, integers, floats or texts; got {str(descr)[:40]!r}"
+        )
     if (
         not isinstance(shape, tuple)
         or not all(type(n) is int and 0 <= n < 2**63 for n in shape)

@@ -23,6 +23,16 @@ def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes
         OSError: if it cannot be read.
         ValueError: if it is no file, too large or not gzip; the message names it.
     """
+    path = require_file(path, most)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _too_large(path, "more", most)
+    return _unpacked(content, path, most) if path.suffix == ".gz" else content
+
+
+def require_file(path: str | os.PathLike[str], most: int) -> Path:
+    """The path, once it is known to be of a file of at most that many bytes."""
     path = Path(path)
     try:
         status = path.stat()
@@ -36,11 +46,7 @@ def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes
         raise ValueError(f"{path} is a device; give a file")
     if status.st_size > most:
         raise _too_large(path, f"{status.st_size:,} bytes", most)
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise _too_large(path, "more", most)
-    return _unpacked(content, path, most) if path.suffix == ".gz" else content
+    return path
 
 
 def _unpacked(content: bytes, path: Path, most: int) -> bytes:

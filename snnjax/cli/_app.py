@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
+from .._checks import read_array
+from ..codegen import c
 from ..train import Run
 from ..train._family import family
 from . import _fidelity, _mismatch, _plan, _report, _runs, _train
@@ -66,7 +67,7 @@ def simulate(
         if raster is None:
             trace, right = _runs.simulate_held_out(Run.open(run), spec)
         else:
-            trace = family(spec).simulate(spec, np.load(raster, allow_pickle=False))
+            trace = family(spec).simulate(spec, read_array(raster))
         if out is not None:
             _report.write_trace(trace, out)
     if raster is None:
@@ -79,10 +80,13 @@ def simulate(
 @app.command()
 def export(
     run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="File to write.")],
+    out: Annotated[Path, typer.Argument(help="File to write; with `--format c`, a folder.")],
     format: Annotated[
         str | None,
-        typer.Option(help="A format of the chip's family; a wrong name lists them all."),
+        typer.Option(
+            help="A format of the chip's family, of which a wrong name lists all; or c, for C99 "
+            "that runs on any board."
+        ),
     ] = None,
     readout: Annotated[
         bool,
@@ -101,6 +105,13 @@ def export(
             if not hasattr(of, "pad_readout"):
                 raise ValueError(f"`--readout` is no option of {spec.chip.name}; leave it out")
             spec = of.pad_readout(spec)
-        of.require(spec)
-        _report.write_export(of.export(spec, **({} if format is None else {"format": format})), out)
-    print(f"wrote {out}, for {spec.chip.name}")
+        if format == "c":
+            program = c.export(spec, out)
+        else:
+            of.require(spec)
+            given = {} if format is None else {"format": format}
+            _report.write_export(of.export(spec, **given), out)
+    if format == "c":
+        print(f"wrote {', '.join(program.files())} to {out}\n{program.footprint.text()}")
+    else:
+        print(f"wrote {out}, for {spec.chip.name}")

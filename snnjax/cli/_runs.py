@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,6 @@ from ..train import Data, Recipe, Run, Target, TrainState, load_checkpoint
 from ..train._target import right
 from ..train.recipes import RECIPES, find_recipe
 
-_LARGEST_CONFIG = 1 << 20
-
 
 class Opened(NamedTuple):
     """A run folder, with all that it takes to go on with it."""
@@ -24,22 +21,6 @@ class Opened(NamedTuple):
     recipe: Recipe
     data: Data
     state: TrainState
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Settings, and the name of a recipe, from a TOML file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not TOML, or too large for settings.
-    """
-    size = path.stat().st_size
-    if size > _LARGEST_CONFIG:
-        raise ValueError(f"{path} is no file of settings: it has {size:,} bytes")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
 
 
 def choose(name: str | None, chip: str | None) -> tuple[str, type[Recipe]]:

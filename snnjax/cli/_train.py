@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .._checks import read_toml
 from .._files import write_whole
 from ..train import Checkpoints, Run, TrainState
 from ..train._stages import Through
@@ -81,7 +82,7 @@ def train(
                 run.cut_log(int(opened.state.epoch), lambda notice: typer.echo(notice, err=True))
                 _finish(opened, _train(opened, checkpoint_every))
             return
-        values = {} if config is None else _runs.read_config(config)
+        values = {} if config is None else read_toml(config)
         named = recipe or values.pop("recipe", None)
         name, found = _runs.choose(named, flags["chip"] or values.get("chip"))
         if show_help:

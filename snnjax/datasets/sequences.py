@@ -1,20 +1,17 @@
 """Labelled sequences of events from a file of arrays."""
 
 import os
-import zipfile
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from .._checks import read_arrays
+
 MAX_BYTES = 4 << 30
 """Most memory that the arrays of a file, and the raster of an event list, may take."""
 
 MAX_CLASSES = 1_000
-
-_DAMAGE = OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError
-"""What NumPy and zipfile raise for a file that is not whole."""
 
 _EVENTS = "sequence", "time", "channel"
 _MAPS = "y", "x"
@@ -61,7 +58,7 @@ def load_sequences(
         ValueError: if the file is damaged or takes more than 4 GiB, an array is missing, unknown,
             or not as above, or there are fewer than two classes; the message names the array.
     """
-    arrays = _read(path)
+    arrays = read_arrays(path, most=MAX_BYTES)
     labels = _whole(arrays, "labels", path, 1)
     if "rasters" in arrays:
         wanted = {"rasters", "labels", "split"}
@@ -82,21 +79,6 @@ def load_sequences(
             f"largest is {n_classes - 1}"
         )
     return Sequences(rasters, labels, _split(arrays, len(labels), path))
-
-
-def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a file by name, once their sizes are known to be bearable."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            taken = sum(entry.file_size for entry in archive.infolist())
-        if taken > MAX_BYTES:
-            raise ValueError(f"its arrays take {taken:,} bytes, more than {MAX_BYTES:,}")
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except FileNotFoundError:
-        raise
-    except _DAMAGE as error:
-        raise ValueError(f"{path} is no .npz file of arrays, or is damaged: {error}") from error
 
 
 def _whole(

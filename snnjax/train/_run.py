@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from .._checks import read_json
 from .._extras import extra
 from .._files import write_whole
 from ._checkpoint import is_old, newest_step
 from ._target import Target
 
 _FORMAT, _VERSION = "snnjax-run", 2
-_LARGEST = 1 << 20
 """More bytes than the settings of a run have."""
 
 
@@ -95,7 +95,7 @@ class Run:
         header = path / "config.json"
         if not header.is_file():
             raise ValueError(f"{path} is not a run folder: it has no config.json")
-        content = _read_json(header)
+        content = read_json(header)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f'{header} is not of a run: its "format" is not "{_FORMAT}"')
         version = content.get("version")
@@ -186,25 +186,6 @@ class Run:
                 if found is not None and found <= epoch:
                     kept.append(line + b"\n")
         write_whole(self.metrics, b"".join(kept))
-
-
-def _read_json(path: Path) -> Any:
-    size = path.stat().st_size
-    if size > _LARGEST:
-        raise ValueError(f"{path} is not of a run: it has {size:,} bytes")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f'"{name}" is there twice')
-        found[name] = value
-    return found
 
 
 def _of_version_1(content: dict[str, Any]) -> dict[str, Any]:

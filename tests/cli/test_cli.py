@@ -11,7 +11,9 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+from snnjax._checks import read_toml
 from snnjax.cli import _runs
+from snnjax.codegen import c
 from snnjax.hardware import xylo
 from snnjax.train import Run
 from snnjax.train.recipes import RECIPES
@@ -78,6 +80,16 @@ def test_export_writes_the_integers_that_fit(run, tmp_path):
     result = call("export", run[0], out, "--readout")
     assert result.exit_code == 2
     assert "`--readout` is no option of Xylo Audio 3" in result.stderr
+
+
+def test_export_to_c_writes_a_folder(run, tmp_path):
+    result = call("export", run[0], tmp_path / "firmware", "--format", "c")
+    assert result.exit_code == 0, result.output
+    program = c.generate(xylo.load(run[0] / "xylo.json"))
+    assert program.footprint.text() in result.output.replace("\n", " ")
+    for name, text in program.files().items():
+        assert name in result.output
+        assert (tmp_path / "firmware" / name).read_text() == text
 
 
 def test_simulate_repeats_the_accuracy_of_training(run):
@@ -148,7 +160,7 @@ def newer(folder):
     [
         (lambda folder: None, "there is no run folder"),
         (foreign, "is not a run folder"),
-        (damaged, "damaged"),
+        (damaged, "is not JSON, or only a part of it"),
         (newer, "version 99"),
     ],
 )
@@ -237,7 +249,7 @@ def test_every_setting_is_documented(recipe):
 def test_a_file_of_settings_gives_what_options_do_not(tmp_path):
     config = tmp_path / "mine.toml"
     config.write_text('recipe = "images"\nchannels = [3, 4]\nsteps = 5\nseed = 7\n')
-    values = _runs.read_config(config)
+    values = read_toml(config)
     assert values.pop("recipe") == "images"
     made = _runs.make_recipe(RECIPES["images"], values, ["steps=4"], {"seed": None, "epochs": 2})
     assert made == RECIPES["images"](channels=(3, 4), steps=4, seed=7, epochs=2)
