@@ -83,17 +83,13 @@ def test_what_a_file_holds_is_in_the_layers(tmp_path):
     assert first.w_rec.shape == (8, 16)
     assert last.w_rec is None
     np.testing.assert_allclose(last.bias, [0.05, 0, 0.1, 0.02], rtol=1e-6)
-    assert isinstance(_setting(last, "surrogate"), PiecewiseLinear)
+    assert isinstance(last.settings.surrogate, PiecewiseLinear)
     assert isinstance(rockpool.load(written("decays", tmp_path)).layers[1].leak, Decays)
     assert isinstance(rockpool.load(written("bitshifts", tmp_path)).layers[1].leak, Bitshifts)
     synnet = rockpool.load(written("synnet", tmp_path))
-    assert isinstance(_setting(synnet["0_neurons"], "surrogate"), PeriodicExponential)
+    assert isinstance(synnet["0_neurons"].settings.surrogate, PeriodicExponential)
     assert isinstance(synnet["0_dropout"], TimeStepDropout)
     assert isinstance(rockpool.load(written("residual", tmp_path)).layers[2], Residual)
-
-
-def _setting(layer, name):
-    return getattr(layer, name, None) or getattr(layer.settings, name)
 
 
 def test_a_synnet_of_ours_is_written_under_rockpools_names(tmp_path):

@@ -79,7 +79,6 @@ class Dialect:
         recognises: whether a graph bears the tool's marks.
         dt: length of a step in seconds as the graph tells it; None if it does not.
         repair: undoes what the tool distorts.
-        folds: a neuron takes a matrix that feeds it back as its own `w_rec`.
     """
 
     name: str
@@ -90,7 +89,6 @@ class Dialect:
     recognises: Callable[[Wiring], bool] = lambda wiring: False
     dt: Callable[[Wiring], float | None] = lambda wiring: None
     repair: Callable[[Wiring], Wiring] = lambda wiring: wiring
-    folds: bool = False
 
 
 def settle(

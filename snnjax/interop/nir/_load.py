@@ -157,8 +157,7 @@ def _warn(name: str, dialect: Dialect, losses: Mapping[str, tuple[str, ...]]) ->
 def _network(
     dialect: Dialect, wiring: Wiring, settings: Mapping[str, Settings], dt: float
 ) -> Network:
-    if dialect.folds:
-        wiring, settings = _fold_feedback(wiring, settings)
+    wiring, settings = _fold_feedback(wiring, settings)
     layers, shapes = _layers(dialect, wiring, settings, dt)
     inputs, outputs = list(wiring.of("Input")), list(wiring.of("Output"))
     for name in outputs:

@@ -1,19 +1,17 @@
 """Layers of NIR's neurons, for the dialects that no layer of the zoo follows."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..._typing import FloatArray, Key, PyTree
-from ...neurons._mechanics import Reset, after_reset, bounded
-from ...nn import Layer
-from ...nn._layer import Records
+from ..._typing import FloatArray
+from ...neurons import Firing, Hook, Reset
+from ...neurons._mechanics import bounded
+from ...nn import Neuron, optional, per_neuron
 from ...params import param
-from ...scan import scan
-from ...surrogate import PiecewiseLinear, Surrogate
 from ._affine import (
     Coefficients,
     Membrane,
@@ -23,37 +21,27 @@ from ._affine import (
     with_synapse,
     without_synapse,
 )
-from ._firing import fire_once
+from ._firing import above
 
 Start: TypeAlias = Literal["zero", "v_reset", "v_leak"]
 
 
-class NIRNeuron(Layer):
-    """NIR's neurons with the discretisation of a dialect; `_affine` has the equations.
-
-    Input and output `(time, *shape)`. Without a threshold the output is vmem.
+class NIRNeuron(Neuron):
+    """NIR's neurons that fire, with the discretisation of a dialect; `_affine` has the equations.
 
     Attributes:
-        shape: shape of the population.
         dt: length of a step in seconds.
         membrane: discretisation of the membrane.
         synapse: discretisation of the synapse.
         strict: fire where vmem > threshold, not where vmem >= threshold.
         start: the resting potential: 0, v_reset or v_leak.
-        max_spikes: most spikes of a neuron in one step; infinity for no cap.
-        reset: effect of a spike on vmem: "subtract" a threshold, or "zero" for v_reset.
-        surrogate: spike function.
     """
 
-    shape: tuple[int, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     membrane: Membrane = eqx.field(static=True)
     synapse: Synapse = eqx.field(static=True)
     strict: bool = eqx.field(static=True)
     start: Start = eqx.field(static=True)
-    max_spikes: float = eqx.field(static=True)
-    reset: Reset = eqx.field(static=True)
-    surrogate: Surrogate
     r: FloatArray
     v_leak: FloatArray
     v_reset: FloatArray | None
@@ -63,9 +51,11 @@ class NIRNeuron(Layer):
     w_in: FloatArray | None = param(family="weights")
     threshold: FloatArray | None = param(family="thresholds")
 
+    hookable: ClassVar = ("vmem", "isyn")
+
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: int | Sequence[int],
         *,
         dt: float,
         tau_mem: ArrayLike | None = None,
@@ -73,36 +63,34 @@ class NIRNeuron(Layer):
         r: ArrayLike = 1.0,
         v_leak: ArrayLike = 0.0,
         w_in: ArrayLike = 1.0,
-        threshold: ArrayLike | None = None,
+        threshold: ArrayLike | None = 1.0,
         v_reset: ArrayLike | None = None,
         min_vmem: ArrayLike | None = None,
         membrane: Membrane = "euler",
         synapse: Synapse = "euler",
         strict: bool = True,
         start: Start = "zero",
-        max_spikes: float = 1,
         reset: Reset = "zero",
-        surrogate: Surrogate | None = None,
+        max_spikes: float | None = 1,
+        **settings: Any,
     ):
-        """Make a layer; the arguments are the attributes, arrays of a shape that broadcasts.
+        """Make a layer. Parameters are one number, one per channel or one per neuron.
 
-        `tau_mem` None is an integrator, `tau_syn` None has no synapse, `threshold` None never
-        fires.
+        `tau_mem` None is an integrator, and `tau_syn` None has no synapse. Thresholds may have any
+        sign where `max_spikes` is 1. The other arguments are the attributes, `recurrent`, `w_rec`
+        and `key` of `Neuron`, and those of `Settings`.
         """
-
-        def array(value: ArrayLike | None) -> FloatArray | None:
-            return None if value is None else jnp.asarray(value, float)
-
-        self.shape, self.dt = tuple(shape), dt
-        self.membrane, self.synapse = membrane, synapse
+        super().__init__(shape, reset=reset, max_spikes=max_spikes, **settings)
+        self.dt, self.membrane, self.synapse = dt, membrane, synapse
         self.strict, self.start = strict, start
-        self.max_spikes, self.reset = max_spikes, reset
-        self.surrogate = PiecewiseLinear() if surrogate is None else surrogate
-        self.r, self.v_leak = jnp.asarray(r, float), jnp.asarray(v_leak, float)
-        self.v_reset, self.min_vmem = array(v_reset), array(min_vmem)
-        self.tau_mem, self.tau_syn = array(tau_mem), array(tau_syn)
-        self.w_in = None if tau_syn is None else array(w_in)
-        self.threshold = array(threshold)
+        self.r = per_neuron("r", r, self.shape)
+        self.v_leak = per_neuron("v_leak", v_leak, self.shape)
+        self.v_reset = optional("v_reset", v_reset, self.shape)
+        self.min_vmem = optional("min_vmem", min_vmem, self.shape)
+        self.tau_mem = optional("tau_mem", tau_mem, self.shape)
+        self.tau_syn = optional("tau_syn", tau_syn, self.shape)
+        self.w_in = None if tau_syn is None else per_neuron("w_in", w_in, self.shape)
+        self.threshold = optional("threshold", threshold, self.shape)
 
     def params(self) -> Coefficients:
         """The coefficients of a step."""
@@ -119,36 +107,45 @@ class NIRNeuron(Layer):
             self.w_in,
         )
 
-    def initial_state(self) -> State:
-        """The resting state: zeros, or v_reset."""
+    def kernel(
+        self, params: Coefficients, state: State, x: FloatArray, *, fire: Firing, hook: Hook
+    ) -> tuple[State, FloatArray]:
+        """One step."""
+        vmem, isyn = advance(params, state.vmem, state.isyn, x)
+        isyn = None if isyn is None else hook("isyn", isyn)
+        vmem, y = self._fired(hook("vmem", vmem), fire)
+        vmem = bounded(vmem, self.min_vmem)
+        return State(vmem, isyn), y if self.fires else vmem
+
+    def _fired(self, vmem: FloatArray, fire: Firing) -> tuple[FloatArray, FloatArray]:
+        if self.threshold is None:
+            return vmem, vmem
+        threshold = above(self.threshold) if self.strict else self.threshold
+        once = self.settings.max_spikes == 1
+        unit = jnp.ones_like(vmem) if once else None
+        return fire(vmem, threshold, self.v_reset, unit=unit)
+
+    def rest(self) -> State:
+        """The resting state: zeros, v_reset or v_leak."""
         start = {"v_reset": self.v_reset, "v_leak": self.v_leak}.get(self.start)
         vmem = jnp.full(self.shape, 0 if start is None else start, self.r.dtype)
         return State(vmem, None if self.tau_syn is None else jnp.zeros_like(vmem))
 
-    def evolve(
-        self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
-    ) -> tuple[FloatArray, PyTree, Records]:
-        """A run over time. Records `vmem`, `isyn`, `spikes` and `output`."""
-        params = self.params()
 
-        def step(before: State, x_t: FloatArray) -> tuple[State, FloatArray]:
-            vmem, isyn = advance(params, before.vmem, before.isyn, x_t)
-            threshold = self.threshold
-            if threshold is None:
-                return State(bounded(vmem, self.min_vmem), isyn), vmem
-            spikes = self._fire(vmem, threshold)
-            vmem = after_reset(vmem, spikes, threshold, reset=self.reset, v_reset=self.v_reset)
-            return State(bounded(vmem, self.min_vmem), isyn), spikes
+class NIRIntegrator(NIRNeuron):
+    """NIR's neurons without a threshold: the output is vmem."""
 
-        before = self.initial_state() if state is None else state
-        after, y, states = scan(step, before, x, record=record)
-        if states is None:
-            return y, after, {}
-        found = {name: value for name, value in states._asdict().items() if value is not None}
-        fired = {} if self.threshold is None else {"spikes": y}
-        return y, after, {**found, **fired, "output": y}
+    fires: ClassVar = False
 
-    def _fire(self, vmem: FloatArray, threshold: FloatArray) -> FloatArray:
-        if self.max_spikes == 1:
-            return fire_once(vmem, threshold, self.surrogate, strict=self.strict)
-        return self.surrogate(vmem, threshold, self.max_spikes)
+    def __init__(self, shape: int | Sequence[int], *, dt: float, **settings: Any):
+        """Make a layer; the arguments are those of `NIRNeuron` without a threshold."""
+        super().__init__(shape, dt=dt, threshold=None, **settings)
+
+
+def neuron(
+    shape: Sequence[int], *, threshold: ArrayLike | None = None, **settings: Any
+) -> NIRNeuron:
+    """The layer for neurons with a threshold, or with none."""
+    if threshold is None:
+        return NIRIntegrator(shape, **settings)
+    return NIRNeuron(shape, threshold=threshold, **settings)

@@ -14,7 +14,7 @@ from ... import networks, nn, surrogate
 from ...nn._combine import _unchanged as unchanged
 from ._delay import Delay
 from ._firing import Strict
-from ._neuron import NIRNeuron
+from ._neuron import NIRIntegrator, NIRNeuron
 from ._static import Dense, FlattenAxes, Scale, Shift, Threshold
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -26,7 +26,17 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def _classes() -> dict[str, type]:
-    own: tuple[type, ...] = (Delay, Strict, NIRNeuron, Dense, FlattenAxes, Scale, Shift, Threshold)
+    own: tuple[type, ...] = (
+        Delay,
+        Strict,
+        NIRIntegrator,
+        NIRNeuron,
+        Dense,
+        FlattenAxes,
+        Scale,
+        Shift,
+        Threshold,
+    )
     found = {cls.__name__: cls for cls in own}
     for module, prefix in ((nn, ""), (networks, ""), (surrogate, ""), (eqx.nn, "eqx.")):
         for name, value in vars(module).items():

@@ -56,11 +56,6 @@ def require(ok: bool, what: str) -> None:
         raise ValueError(f"the tool reads only {what}")
 
 
-def setting(layer: Any, name: str) -> Any:
-    """A setting of a layer of neurons, of its own or in its `settings`."""
-    return getattr(layer, name, getattr(getattr(layer, "settings", None), name, None))
-
-
 def uniform(value: Any, name: str) -> float:
     """The one number that all neurons share."""
     values = np.unique(np.asarray(value))
@@ -86,7 +81,7 @@ def fires_at(layer: Any) -> np.ndarray:
 
 
 def _strict(layer: Any) -> bool:
-    return getattr(layer, "strict", False) or isinstance(setting(layer, "surrogate"), Strict)
+    return getattr(layer, "strict", False) or isinstance(layer.settings.surrogate, Strict)
 
 
 def zero(value: Any) -> bool:
@@ -96,18 +91,16 @@ def zero(value: Any) -> bool:
 
 def spikes_once(layer: Any) -> None:
     """Require at most one spike in a step, and a reset to a potential."""
-    require(setting(layer, "max_spikes") == 1, "neurons with at most one spike in a step")
-    require(setting(layer, "reset") == "zero", "neurons with a reset to a potential: 'zero'")
+    require(layer.settings.max_spikes == 1, "neurons with at most one spike in a step")
+    require(layer.settings.reset == "zero", "neurons with a reset to a potential: 'zero'")
     plain(layer)
 
 
 def plain(layer: Any) -> None:
     """Require no refractory period, and spikes as the output."""
     for name, default in {"refractory": 0, "output": "spikes"}.items():
-        value = default if isinstance(layer, NIRNeuron) else setting(layer, name)
-        require(
-            value in (default, None), f"neurons with {name}={default!r}; this layer has {value!r}"
-        )
+        value = getattr(layer.settings, name)
+        require(value == default, f"neurons with {name}={default!r}; got {value!r}")
 
 
 def known(layer: Any, *classes: type) -> None:
@@ -147,7 +140,7 @@ def _sinabs(layer: Any, dt: float) -> Node:
         require(not layer.norm_input, "LI without `norm_input`")
         steps = np.asarray(taus[0]) / layer.dt
         return node_of(layer, layer.dt, kind="LI", tau=steps, r=1.0, v_leak=0.0)
-    several = setting(layer, "max_spikes") == np.inf and setting(layer, "reset") == "subtract"
+    several = layer.settings.max_spikes == np.inf and layer.settings.reset == "subtract"
     require(several, "neurons that subtract, without a cap on spikes")
     require(layer.w_rec is None, "neurons without recurrence from a file")
     plain(layer)
@@ -190,7 +183,7 @@ def _norse(layer: Any, dt: float) -> Node:
 def _rockpool(layer: Any, dt: float) -> "Node | Tree":
     known(layer, LIF)
     plain(layer)
-    require(setting(layer, "max_spikes") == 2**16, "LIF with `max_spikes` = 65536")
+    require(layer.settings.max_spikes == 2**16, "LIF with `max_spikes` = 65536")
     require(not _strict(layer), "LIF that fires at its threshold")
     tau_mem, bias = np.asarray(layer.taus()[0]), layer.bias
     node = node_of(
@@ -210,7 +203,7 @@ def _spikingjelly(layer: Any, dt: float) -> Node:
     known(layer, LIFEuler, CubaLIF, PLIF, Leaky, IAF, NIRNeuron)
     require(getattr(layer, "threshold", None) is not None, "neurons that fire")
     spikes_once(layer)
-    require(getattr(layer, "w_rec", None) is None, "neurons without recurrence from a file")
+    require(layer.w_rec is None, "neurons without recurrence from a file")
     if isinstance(layer, NIRNeuron):
         require(layer.membrane == "euler", "neurons stepped by Euler")
     require(getattr(layer, "min_vmem", None) is None, "neurons without a lower bound")

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...nn import LEAKS, LIF, Leak, Residual, Sequential, TimeStepDropout
 from ...surrogate import PeriodicExponential, PiecewiseLinear, Surrogate
-from ..nir._neuron import NIRNeuron
+from ..nir._neuron import NIRIntegrator, NIRNeuron
 
 Fields = Mapping[str, Any]
 
@@ -182,7 +182,7 @@ class _Reader:
             surrogate=self._surrogate(fields),
         )
 
-    def _synapse(self, fields: Fields) -> NIRNeuron:
+    def _synapse(self, fields: Fields) -> NIRIntegrator:
         dt, tau = float(fields["dt"]), _of_neurons(fields["tau"])
         width = tau.size if tau.ndim else self.width
         if width is None:
@@ -192,7 +192,7 @@ class _Reader:
         self.width = width
         # isyn <- exp(-dt/tau)*(isyn + x)
         decay = np.exp(-dt / tau)
-        return NIRNeuron((width,), dt=dt, tau_mem=tau, r=decay, membrane="sum")
+        return NIRIntegrator((width,), dt=dt, tau_mem=tau, r=decay, membrane="sum")
 
     def _surrogate(self, fields: Fields) -> Surrogate:
         if self.synnet:

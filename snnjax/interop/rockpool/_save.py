@@ -105,17 +105,13 @@ def _lif_fields(layer: LIF, path: str) -> dict[str, Any]:
         "dt": layer.dt,
         "noise_std": layer.noise_std,
         "max_spikes_per_dt": float(_cap(layer)),
-        "learning_window": float(getattr(_setting(layer, "surrogate"), "window", 0.5)),
+        "learning_window": float(getattr(layer.settings.surrogate, "window", 0.5)),
         "spike_generation_fn": None,
     }
 
 
-def _setting(layer: LIF, name: str) -> Any:
-    return getattr(layer, name, getattr(getattr(layer, "settings", None), name, None))
-
-
 def _cap(layer: LIF) -> float:
-    return min(float(_setting(layer, "max_spikes")), 2.0**16)
+    return min(float(layer.settings.max_spikes), 2.0**16)
 
 
 def _texts(fields: Mapping[str, Any]) -> dict[str, Any]:

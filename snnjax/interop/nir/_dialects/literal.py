@@ -8,20 +8,20 @@ import numpy as np
 from ....nn import CubaLIF, LIFEuler
 from .._dialect import Dialect, Given
 from .._firing import Strict
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 
 
 def _neuron(given: Given, *, membrane: Any) -> Any:
     settings = {**given.rates, **given.levels, **given.settings}
     if membrane == "euler" and given.node.kind in ("LIF", "CubaLIF"):
         return euler_layer(given, settings)
-    return NIRNeuron(given.shape, dt=given.dt, membrane=membrane, synapse=membrane, **settings)
+    return neuron(given.shape, dt=given.dt, membrane=membrane, synapse=membrane, **settings)
 
 
 def euler_layer(given: Given, settings: dict[str, Any], *, strict: bool = True) -> Any:
     """The layer of the zoo that is stepped by Euler, where it takes the thresholds."""
     if (np.asarray(settings["threshold"]) <= 0).any():
-        return NIRNeuron(given.shape, dt=given.dt, strict=strict, **settings)
+        return neuron(given.shape, dt=given.dt, strict=strict, **settings)
     layer = LIFEuler if given.node.kind == "LIF" else CubaLIF
     if strict:
         inner = settings.pop("surrogate", None)

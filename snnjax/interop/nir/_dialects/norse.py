@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._dialect import Dialect, Given
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 from .._node import Node
 from .._wiring import Wiring
 from .literal import euler_layer
@@ -45,11 +45,11 @@ def _mended(wiring: Wiring) -> Wiring:
 def _neuron(given: Given) -> Any:
     settings = {**given.rates, **given.levels, **given.settings}
     if given.node.kind == "IF":
-        return NIRNeuron(given.shape, dt=given.dt, **{**settings, "r": 1 / given.dt})
+        return neuron(given.shape, dt=given.dt, **{**settings, "r": 1 / given.dt})
     if given.node.kind == "CubaLIF":
         settings["w_in"] = settings["tau_syn"] / given.dt
     if given.node.kind == "LI" or settings["v_leak"].any():
-        return NIRNeuron(given.shape, dt=given.dt, start="v_leak", **settings)
+        return neuron(given.shape, dt=given.dt, start="v_leak", **settings)
     return euler_layer(given, settings)
 
 

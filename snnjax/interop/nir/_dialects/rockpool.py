@@ -6,7 +6,7 @@ import numpy as np
 
 from ....nn import LIF
 from .._dialect import Dialect, Given
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 from .._node import Node
 from .._wiring import Wiring
 
@@ -70,7 +70,7 @@ def _neuron(given: Given) -> Any:
     settings = dict(given.settings)
     if given.node.kind == "CubaLIF":
         return LIF(
-            given.shape[0],
+            given.shape,
             tau_mem=given.array("tau_mem"),
             tau_syn=given.array("tau_syn"),
             threshold=given.array("v_threshold"),
@@ -80,7 +80,7 @@ def _neuron(given: Given) -> Any:
     tau = given.array("tau")
     if given.node.kind == "LI":
         # A synapse alone: i = exp(-dt/tau)*(i + x).
-        return NIRNeuron(
+        return neuron(
             given.shape,
             dt=given.dt,
             tau_mem=tau,
@@ -89,7 +89,7 @@ def _neuron(given: Given) -> Any:
             **settings,
         )
     bias = given.fitted(np.asarray(settings.pop("bias"))) / -np.expm1(-given.dt / tau)
-    return NIRNeuron(
+    return neuron(
         given.shape,
         dt=given.dt,
         tau_mem=tau,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ....nn import IAF, LI
 from .._dialect import Dialect, Given
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 from .._wiring import Wiring
 
 
@@ -41,7 +41,7 @@ def _neuron(given: Given) -> Any:
             **settings,
         )
     cap = settings.pop("max_spikes")
-    return NIRNeuron(
+    return neuron(
         given.shape,
         dt=given.dt,
         tau_mem=tau_mem,

@@ -55,7 +55,6 @@ SNNTORCH = Dialect(
     neuron=_neuron,
     lost={"LIF": _NEURON, "CubaLIF": _NEURON},
     assumed={"LIF": _DEFAULTS, "CubaLIF": _DEFAULTS, "AvgPool2d": {"padding": 0}},
-    folds=True,
     recognises=marks,
     dt=lambda wiring: DT,
 )

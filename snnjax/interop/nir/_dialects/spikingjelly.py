@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._dialect import Dialect, Given
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 from .._wiring import Wiring
 
 DT = 1e-4
@@ -48,7 +48,7 @@ def _fits(kind: str, node: Any, dt: float) -> bool:
 
 
 def _neuron(given: Given) -> Any:
-    return NIRNeuron(
+    return neuron(
         given.shape,
         dt=given.dt,
         strict=False,

@@ -9,7 +9,7 @@ from ....nn import Leaky, Sequential
 from .._delay import Delay
 from .._dialect import Dialect, Given
 from .._firing import Strict
-from .._neuron import NIRNeuron
+from .._neuron import neuron
 from .._node import DENSE, SPIKING, Node
 from .._wiring import Wiring
 
@@ -67,7 +67,7 @@ def _neuron(given: Given) -> Any:
     if given.node.kind == "LI":
         # PSU_LIF, whose Threshold follows: v = beta*v + x.
         tau = given.array("tau")
-        return NIRNeuron(given.shape, dt=given.dt, tau_mem=tau, r=tau / given.dt)
+        return neuron(given.shape, dt=given.dt, tau_mem=tau, r=tau / given.dt)
     inner = settings.pop("surrogate", None)
     synapse = given.node.kind == "CubaLIF"
     if synapse:
@@ -89,7 +89,6 @@ SPYX = Dialect(
     about="v = beta*v + x - s*threshold with s of v before the step: one step late; fires where v "
     "> threshold",
     neuron=_neuron,
-    folds=True,
     recognises=marks,
     dt=step_of,
     repair=_mended,
