@@ -1,9 +1,21 @@
-"""Readers of the files that a user gives.
+"""Checks of arguments, and readers of the files that a user gives.
 
-Each looks at the size and the header first, takes no more memory than the file deserves, and says
-what is wrong with it in one ValueError: the file, the place in it, and the cure.
+Each reader looks at the size and the header first, takes no more memory than the file deserves, and
+names the file, the place in it and the cure in one ValueError.
 """
 
+from ._arguments import (
+    InputError as InputError,
+    above as above,
+    array_of as array_of,
+    choice as choice,
+    count as count,
+    is_count as is_count,
+    names_among as names_among,
+    positive as positive,
+    require as require,
+    shape_of as shape_of,
+)
 from ._arrays import read_array as read_array, read_arrays as read_arrays
 from ._bytes import MOST_BYTES as MOST_BYTES, read_bytes as read_bytes
 from ._text import (

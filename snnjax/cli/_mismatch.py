@@ -6,8 +6,7 @@ from typing import Annotated
 import jax
 import typer
 
-from ..train import Trained, mismatch_sweep
-from ..train._target import right
+from ..train import Trained, mismatch_sweep, right
 from ..viz import robustness as picture
 from . import _report, _runs
 from ._options import RunArgument, one_line_errors, reals

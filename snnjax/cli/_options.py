@@ -1,4 +1,4 @@
-"""What the commands share: an argument, a parser of lists, and how mistakes end."""
+"""Helpers of all commands: the run argument, a parser of lists, errors in one line."""
 
 import contextlib
 import errno

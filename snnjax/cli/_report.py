@@ -72,7 +72,7 @@ def _resource(row: Any) -> str:
 def print_effects(
     title: str, effects: Sequence[transforms.Effect], rules: transforms.Rules
 ) -> None:
-    """What a plan does to each parameter, and what it does to activations and states."""
+    """Print the effect of a plan on parameters, and its transforms of activations and states."""
     names = "parameter", "family", "transform", "levels", "scale", "SQNR", "clipped"
     table = _table(title, *names, left=3, box=box.SIMPLE_HEAD)
     for e in effects:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import transforms
-from ..train import Data, Recipe, Run, Target, TrainState, load_checkpoint
-from ..train._target import right
+from ..train import Data, Recipe, Run, Target, TrainState, load_checkpoint, right
 from ..train.recipes import RECIPES, find_recipe
 
 

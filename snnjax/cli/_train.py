@@ -10,8 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .._checks import read_toml
 from .._files import write_whole
-from ..train import Checkpoints, Run, TrainState
-from ..train._stages import Through
+from ..train import Checkpoints, Run, Through, TrainState
 from ..train.recipes import RECIPES
 from . import _report, _runs
 from ._options import one_line_errors

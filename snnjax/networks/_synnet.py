@@ -13,9 +13,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .. import decay
+from .._checks import choice, count, is_count, positive, require
 from .._typing import FloatArray, Key
 from ..nn import LEAKS, LIF, Chain, TimeStepDropout
-from ..nn._validate import choice, count, is_count, positive, require
 from ..surrogate import PeriodicExponential, Surrogate
 
 _NEVER = 2.0**15 - 1

@@ -26,6 +26,8 @@ from ._mechanics import (
     Hook as Hook,
     Reset as Reset,
     Shape as Shape,
+    after_reset as after_reset,
+    bounded as bounded,
     later as later,
     unchanged as unchanged,
 )

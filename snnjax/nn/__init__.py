@@ -16,7 +16,7 @@ from ._euler import CubaLIF as CubaLIF, LIFEuler as LIFEuler
 from ._graph import Graph as Graph
 from ._iaf import IAF as IAF
 from ._izhikevich import Izhikevich as Izhikevich
-from ._layer import Hooks as Hooks, Layer as Layer, record as record
+from ._layer import Hooks as Hooks, Layer as Layer, Records as Records, record as record
 from ._leak import (
     LEAKS as LEAKS,
     Bitshifts as Bitshifts,

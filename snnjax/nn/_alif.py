@@ -7,13 +7,13 @@ import equinox as eqx
 from jax.typing import ArrayLike
 
 from .. import decay
+from .._checks import positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, alif
 from ..params import param
 from ._leak import Leak, Leaks, Pair, make_leak, time_constants
 from ._neuron import Neuron
 from ._settings import optional, per_neuron, reset_potential
-from ._validate import positive
 
 
 class ALIF(Neuron):

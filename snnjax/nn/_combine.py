@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import InputError, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
 from ._dsr import DSR
 from ._layer import Records, float_dtype, or_at_rest
 from ._network import Block, Entry, Network
 from ._neuron import Neuron
-from ._validate import InputError, shape_of
 
 
 class Chain(Network):

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from .._checks import array_of, choice, positive, require, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import dsr
 from ..params import param, stop_frozen
 from ._layer import Layer, Records, check_input, start_of
 from ._settings import frozen_names
-from ._validate import array_of, choice, positive, require, shape_of
 
 
 class DSRState(NamedTuple):

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, cubalif, lif_euler
 from ..params import param
 from ._neuron import Neuron
 from ._settings import per_neuron, reset_potential
-from ._validate import positive
 
 
 class LIFEuler(Neuron):

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import InputError, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
 from ._combine import output_shape
 from ._layer import Layer, Records, float_dtype, or_at_rest
 from ._network import Block, Network
 from ._schedule import Edge, Stage, schedule
-from ._validate import InputError, shape_of
 
 
 class Graph(Network):

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import above, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, izhikevich
 from ..params import param
 from ._neuron import Neuron
 from ._settings import per_neuron
-from ._validate import above, positive
 
 
 class Izhikevich(Neuron):

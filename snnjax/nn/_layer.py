@@ -11,9 +11,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from .._checks import InputError
 from .._typing import FloatArray, Key, PyTree
 from ..quant import Transform
-from ._validate import InputError
 
 Records: TypeAlias = dict[str, FloatArray]
 """States and outputs over time, by path."""

@@ -9,10 +9,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .. import decay
+from .._checks import choice
 from .._typing import FloatArray
 from ..params import param
 from ._settings import optional, per_neuron
-from ._validate import choice
 
 Pair: TypeAlias = tuple[Float[Array, " neurons"], Float[Array, "neurons synapses"]]
 """A quantity of the membranes, and the same of the synapses: None where neurons have none."""

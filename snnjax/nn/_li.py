@@ -6,12 +6,12 @@ from typing import ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, li
 from ._leak import Leak, Leaks, Pair, make_leak, time_constants
 from ._neuron import Neuron
 from ._settings import optional
-from ._validate import positive
 
 
 class LI(Neuron):

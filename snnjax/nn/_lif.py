@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from .._checks import InputError, array_of, count, positive, require
 from .._typing import FloatArray, Key
 from ..neurons import Firing, Hook, Reset, lif
 from ..params import param
 from ._leak import Leak, Leaks, Pair, make_leak
 from ._neuron import Neuron
 from ._settings import reset_potential
-from ._validate import InputError, array_of, count, positive, require
 
 
 class LIF(Neuron):

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 
+from .._checks import InputError
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Hooks, Layer, Records
 from ._static import alike, apply_static, static_state
-from ._validate import InputError
 
 Block: TypeAlias = Callable[..., Any]
 """A `Layer`, or anything else callable: applied at every time step."""

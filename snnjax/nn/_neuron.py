@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from .._checks import shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import Firing, Hook, recurrent as recurrence, refractory as refractoriness, unchanged
 from ..params import stop_frozen
 from ..scan import scan
 from ._layer import Hooks, Layer, Records, check_input, start_of
 from ._settings import Settings, frozen_names, recurrent_weights
-from ._validate import shape_of
 
 
 class Neuron(Layer):

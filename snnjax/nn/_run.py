@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from .._checks import count
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Layer, as_float, or_at_rest, require_layer
-from ._validate import count
 
 
 def run_batch(

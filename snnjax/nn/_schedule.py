@@ -72,7 +72,7 @@ def _open(
 
 
 def _reachable(start: str, edges: Sequence[Edge]) -> set[str]:
-    """Where edges lead from `start`; itself only through a cycle."""
+    """The nodes reachable from `start`, which includes `start` only if it is in a cycle."""
     found: set[str] = set()
     front = {start}
     while front:

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from .._checks import array_of, choice, count, names_among, require
 from .._typing import FloatArray, Key
 from ..neurons import Firing, Reset
 from ..surrogate import PiecewiseLinear, Surrogate
-from ._validate import array_of, choice, count, names_among, require
 
 Output: TypeAlias = Literal["spikes", "vmem"]
 """Output of a layer of neurons: its spikes, or its membrane potentials after the reset."""

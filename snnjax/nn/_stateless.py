@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 
+from .._checks import require
 from .._typing import FloatArray, Key
-from ._validate import require
 
 
 class TimeStepDropout(eqx.Module):

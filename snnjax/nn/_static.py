@@ -14,9 +14,9 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from .._checks import InputError
 from .._tree import modules_with_path
 from .._typing import FloatArray, Key, PyTree
-from ._validate import InputError
 
 TIME_AXIS = "time"
 """Name of the axis over which layers that are not ours are mapped."""

@@ -18,6 +18,7 @@ too, that of the smooth function whose derivative is the surrogate. A Python flo
 """
 
 from ._base import (
+    Cap as Cap,
     Derivatives as Derivatives,
     StepSurrogate as StepSurrogate,
     Surrogate as Surrogate,

@@ -22,4 +22,5 @@ from ._robustness import (
 )
 from ._run import Run as Run
 from ._settings import Settings as Settings
-from ._target import Scores as Scores, Target as Target
+from ._stages import Through as Through
+from ._target import Scores as Scores, Target as Target, right as right

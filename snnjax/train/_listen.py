@@ -16,7 +16,7 @@ from ..nn import Network
 
 
 class Heard(NamedTuple):
-    """What one step of a stream gave.
+    """The result of one step of a stream.
 
     Attributes:
         counts: event counts that went into the network.

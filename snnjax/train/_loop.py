@@ -125,7 +125,7 @@ def batches_of(sequences: int, batch_size: int) -> int:
 def _batches(
     state: TrainState, data: PyTree, key: Key, batch_size: int
 ) -> tuple[_Order, PRNGKeyArray]:
-    """Which sequences are in which batch of this epoch, and a key for each batch."""
+    """The sequences of each batch of this epoch, and a key for each batch."""
     sizes = {len(leaf) for leaf in jax.tree.leaves(data)}
     if len(sizes) != 1:
         raise ValueError(f"`data` must be arrays of one length; got {sorted(sizes)}")

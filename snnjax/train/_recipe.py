@@ -116,7 +116,7 @@ class Recipe(Settings, abc.ABC):
 
     @property
     def compiled(self) -> Literal["epoch", "step"]:
-        """What one compiled call of training does; see `make_epoch`."""
+        """The extent of one compiled call of training, an epoch or a step; see `make_epoch`."""
         return "epoch"
 
     def options(self) -> Mapping[str, Any]:
@@ -138,19 +138,19 @@ class Recipe(Settings, abc.ABC):
     @final
     @property
     def last_stage(self) -> Through:
-        """What the last epochs go through, and so what the result was made for."""
+        """The forward pass of the last stage, for which the result is optimised."""
         return self.schedule[-1].through
 
     def through(self, epoch: int) -> Through:
-        """What an epoch, counted from 0, goes through."""
+        """The forward pass of an epoch, counted from 0."""
         return next(stage.through for stage in self.schedule if epoch < stage.end)
 
     def random_key(self) -> Key:
-        """What the random transforms of a plan draw from once training is over."""
+        """The key of random transforms of a plan after training."""
         return jax.random.key(self.seed + 2)
 
     def make_plan(self, network: Chain, rules: transforms.Rules | None = None) -> PyTree:
-        """What training sees of the chip in a stage "plan".
+        """The plan of a stage "plan".
 
         Args:
             network: the network.

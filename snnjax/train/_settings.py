@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def documentation(cls) -> dict[str, str]:
-        """What each setting is, from the docstrings of the class and of those that it extends."""
+        """The description of each setting, from the docstrings of the class and its bases."""
         found: dict[str, str] = {}
         for owner in reversed(cls.__mro__):
             found |= _attributes(inspect.cleandoc(owner.__doc__ or ""))

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 import optax
 
 Through: TypeAlias = Literal["float", "plan", "chip"]
-"""What training sees of the chip: nothing, the transforms of a plan, or its own integers."""
+"""A forward pass: in floating point, through a plan, or through the chip's integers."""
 
 
 class Stage(NamedTuple):

@@ -102,6 +102,7 @@ def test_plan_shows_what_each_core_loses(run):
     assert all("SQNR" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_plan_of_the_users_comes_before_that_of_the_chip(run, tmp_path):
     plan = tmp_path / "mine.toml"
     plan.write_text('[by_family]\nweights = { transform = "Int", bits = 3 }\n')
@@ -160,6 +161,7 @@ def test_moved_images_keep_their_pixels():
     assert all(set(x) <= set(range(16)) for x in seen)
 
 
+@pytest.mark.slow
 def test_fidelity_compares_the_network_with_its_integers_and_steps_with_events(run, tmp_path):
     report, figure = tmp_path / "report.json", tmp_path / "report.png"
     result = call("fidelity", run[0], "--out", report, "--figure", figure)
@@ -175,6 +177,7 @@ def test_fidelity_compares_the_network_with_its_integers_and_steps_with_events(r
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_trained_through_the_chip_the_integers_answer_as_in_training(tmp_path):
     folder, output = trained(tmp_path / "run", *SMALL, "--set", "stages=float,chip")
     assert "transformed parameters" not in output

@@ -118,6 +118,7 @@ def test_written_digits_through_the_chip(tmp_path):
     assert "stages = chip:2" in (folder / "summary.txt").read_text()
 
 
+@pytest.mark.slow
 def test_mismatch_at_level_0_is_the_run_itself(run, tmp_path):
     folder, output = run
     files = tmp_path / "sweep.json", tmp_path / "sweep.png"

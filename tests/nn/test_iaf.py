@@ -28,6 +28,7 @@ def test_the_closed_form_gives_the_run_of_the_loop(state):
         np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("output", ["spikes", "vmem"])
 def test_the_closed_form_has_the_gradients_of_the_loop(output):
     def gradients(parallel):

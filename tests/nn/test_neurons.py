@@ -299,6 +299,7 @@ def test_a_delayed_reset_comes_in_the_refractory_period_too(name, settings):
     np.testing.assert_array_equal(records["vmem"][1:3], np.full((2, *SHAPE), held))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("name", "variant"), [("IAF", "convolutional"), ("ALIF", "dense")])
 def test_the_gradients_of_a_batch_are_those_of_jax_alone(name, variant, monkeypatch):
     layer = FIRING[name](**VARIANTS[variant], frozen=())

@@ -182,6 +182,7 @@ def test_a_trained_network_with_normalisation_and_dropout_streams(key):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), last, after)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("chunk", [1, 7, 10, 100])
 def test_pieces_give_exactly_the_outputs_of_the_whole_call(example, chunk):
     model, x, whole = example
@@ -189,6 +190,7 @@ def test_pieces_give_exactly_the_outputs_of_the_whole_call(example, chunk):
     assert_trees_equal(chunked(model, x), whole)
 
 
+@pytest.mark.few(1)
 def test_chunks_go_on_from_a_state(example):
     model, x, whole = example
     first, state = run(model, x[:11])
@@ -219,6 +221,7 @@ def smooth(neurons, key):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("remat", [True, False])
 @pytest.mark.parametrize("chunk", [6, 8])
 def test_gradients_of_pieces_are_those_of_the_whole(remat, chunk, key):

@@ -122,6 +122,7 @@ CONVOLUTIONS = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_the_fan_out_of_a_convolution_is_the_number_of_its_connections(name):
     kind, settings = CONVOLUTIONS[name]

@@ -86,6 +86,7 @@ def test_the_synops_penalty_counts_what_is_above_the_target():
         losses.synops_penalty(counts, 0)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "loss",
     [

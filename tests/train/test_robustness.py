@@ -98,6 +98,7 @@ def test_an_attack_by_hand_on_a_quadratic():
     np.testing.assert_allclose(grad[0, :2], [0.9, 11.0], rtol=1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("through", ["plan", "chip"])
 def test_the_loss_is_the_task_and_the_divergence_of_an_attacked_network(through):
     plan = transforms.plan(MODEL, {"weights": quant.Int(8)})

@@ -45,6 +45,7 @@ def run():
     )
 
 
+@pytest.mark.slow
 def test_every_stage_learns(run):
     config, _, _, history = run
     assert len(history) == config.epochs == 38
@@ -52,6 +53,7 @@ def test_every_stage_learns(run):
     assert min(epoch["accuracy"] for epoch in history[-2:]) > 0.8
 
 
+@pytest.mark.slow
 def test_what_was_trained_through_the_chip_is_what_the_simulator_runs(run):
     config, data, model, _ = run
     spec = config.deploy(model)

@@ -85,7 +85,7 @@ def _size(core: Core) -> str:
 
 
 def _start(spec: Spec) -> tuple[str, int]:
-    """What sets the potentials that do not begin at 0, and the bytes of its tables."""
+    """Code that sets initial potentials other than 0, and the bytes of its tables."""
     text, size = "", 0
     for i, core in enumerate(spec.layers):
         if core.vmem is None or not np.any(np.asarray(core.vmem)):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Footprint(NamedTuple):
-    """What a generated network takes, whatever the compiler.
+    """Memory and operations of a generated network, for any compiler.
 
     Attributes:
         flash: bytes of constant tables. Compiled code adds 1 to 3 KiB.
@@ -28,7 +28,7 @@ class Footprint(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """What a family makes of a network.
+    """The C code of a network.
 
     Attributes:
         header: the text.

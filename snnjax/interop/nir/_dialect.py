@@ -11,7 +11,7 @@ from ._node import Node
 from ._wiring import Wiring
 
 Settings = Mapping[str, Any]
-"""What is known of a node beside its parameters, by name."""
+"""Attributes of a node other than its parameters, by name."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from ..._typing import FloatArray
 from ...passthrough import straight_through
-from ...surrogate import PiecewiseLinear, Surrogate
-from ...surrogate._base import Cap, Derivatives
+from ...surrogate import Cap, Derivatives, PiecewiseLinear, Surrogate
 
 
 class Strict(Surrogate):

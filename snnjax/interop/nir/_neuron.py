@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..._typing import FloatArray
-from ...neurons import Firing, Hook, Reset
-from ...neurons._mechanics import bounded
+from ...neurons import Firing, Hook, Reset, bounded
 from ...nn import Neuron, optional, per_neuron
 from ...params import param
 from ._affine import (

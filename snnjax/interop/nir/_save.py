@@ -150,7 +150,7 @@ def _layers(model: Network) -> list[Any]:
 
 
 def _notes(model: Network, tree: Tree, dt: float, shape: Any) -> dict[str, Any]:
-    """What makes the network again: its structure, and the arrays that are in no node."""
+    """Notes to rebuild the network: its structure, and the arrays that no node holds."""
     arrays: list[np.ndarray] = []
     content = {"version": VERSION, "dt": dt, "network": describe(model, arrays)}
     content["input_shape"] = shape if isinstance(shape, dict) else list(shape)

@@ -45,7 +45,7 @@ IMU_FILTERS = AXES * tuple(imu_filter(2.0**n, 2.0 ** (n + 1)) for n in range(5))
 
 
 class ImuState(NamedTuple):
-    """What the front end carries from one block to the next; give it back to continue.
+    """State of the front end between two blocks; pass it to the next call to continue.
 
     Integers of 64 bits are two of 32 each, so that JAX's default settings keep them whole.
 

@@ -40,7 +40,7 @@ def _low_pass() -> tuple[Int[np.ndarray, " taps"], int]:
 
 
 class DecimationState(NamedTuple):
-    """What the filter carries from one block of bits to the next.
+    """State of the filter between two blocks of bits.
 
     Attributes:
         bits: the last 255 bits, the oldest first.

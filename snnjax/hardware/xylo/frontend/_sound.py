@@ -20,7 +20,7 @@ BITS = 14
 
 
 class SoundState(NamedTuple):
-    """What resampling carries from one block of sound to the next.
+    """State of resampling between two blocks of sound.
 
     Attributes:
         last: the last sample of the sound, if there was one; None at the beginning.

@@ -14,7 +14,7 @@ from ._sound import SoundState
 
 
 class Audio3State(NamedTuple):
-    """What the front end carries from one block to the next; give it back to continue.
+    """State of the front end between two blocks; pass it to the next call to continue.
 
     Integers of 64 bits are two of 32 each, so that JAX's default settings keep them whole.
 
