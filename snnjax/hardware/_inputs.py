@@ -161,3 +161,13 @@ def _require_register(
             f"`{name}` must be from {register.low} to {register.high}; got {values.min()} to "
             f"{values.max()}"
         )
+
+
+def saturating_sum(counts: Int[Array, "..."], axes: tuple[int, ...]) -> Int[Array, "..."]:
+    """The sum of numbers of at least 0 over some axes, at most 2^31 - 1: it does not wrap."""
+
+    def add(a: Array, b: Array) -> Array:
+        return jnp.where(a > MAX_INT32 - b, MAX_INT32, a + b)
+
+    axes = tuple(axis % counts.ndim for axis in axes)
+    return jax.lax.reduce(counts.astype(jnp.int32), jnp.int32(0), add, axes)

@@ -117,6 +117,6 @@ def _advance(
     network: Network | xylo.Spec, counts: FloatArray, state: PyTree
 ) -> tuple[FloatArray, PyTree]:
     if isinstance(network, xylo.Spec):
-        trace = xylo.simulate(network, counts[None].astype(jnp.int32), state)
+        trace = xylo.simulate(network, counts[None].astype(jnp.int32), state=state)
         return trace.spikes_out[0].astype(counts.dtype), trace.state
     return network.step(counts, state)

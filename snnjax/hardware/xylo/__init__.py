@@ -1,39 +1,39 @@
-"""Xylo: chips with one population of leaky integrate-and-fire neurons in integer arithmetic."""
+"""Xylo: chips with one population of leaky integrate-and-fire neurons that listens to 16 channels.
 
-from .check import Violation as Violation, check as check, require as require
-from .emulate import Emulation as Emulation, emulate as emulate
-from .export import (
-    from_json as from_json,
-    load as load,
-    save as save,
-    to_json as to_json,
-    to_rockpool as to_rockpool,
-)
-from .fidelity import (
-    Fidelity as Fidelity,
-    LayerFidelity as LayerFidelity,
-    fidelity as fidelity,
-)
-from .map import MappingWarning as MappingWarning, latency as latency, map_network as map_network
-from .quantize import (
-    Method as Method,
+The verbs are those of `snnjax.hardware`.
+"""
+
+from .._family import (
+    MappingWarning as MappingWarning,
+    ParameterReport as ParameterReport,
     QuantizationWarning as QuantizationWarning,
-    quantize as quantize,
-)
-from .report import (
-    DecayChange as DecayChange,
     Usage as Usage,
-    decay_report as decay_report,
-    usage as usage,
+    Violation as Violation,
 )
-from .simulate import SimState as SimState, Trace as Trace, simulate as simulate
-from .spec import (
+from .._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity
+from ._check import (
+    check as check,
+    require as require,
+    require_integers as require_integers,
+)
+from ._chips import (
     CHIPS as CHIPS,
     XYLO_1 as XYLO_1,
     XYLO_AUDIO_2 as XYLO_AUDIO_2,
     XYLO_AUDIO_3 as XYLO_AUDIO_3,
     XYLO_IMU as XYLO_IMU,
     Chip as Chip,
-    Spec as Spec,
     get_chip as get_chip,
 )
+from ._emulate import Emulation as Emulation, Emulator as Emulator, emulate as emulate
+from ._export import FORMATS as FORMATS, export as export
+from ._fidelity import fidelity as fidelity
+from ._integers import Method as Method
+from ._map_network import map_network as map_network
+from ._nodes import latency as latency
+from ._plan import Plan as Plan, plan as plan
+from ._quantize import quantize as quantize
+from ._report import report as report, usage as usage
+from ._save import from_json as from_json, load as load, save as save, to_json as to_json
+from ._simulate import SimState as SimState, Trace as Trace, simulate as simulate
+from ._spec import Part as Part, Spec as Spec

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from ..._typing import FloatArray
-from .spec import Chip
+from ._chips import Chip
 
 
 def saturate(x: FloatArray, chip: Chip) -> FloatArray:

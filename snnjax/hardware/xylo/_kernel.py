@@ -1,19 +1,30 @@
-"""One step of a Xylo chip's digital core, for every neuron at once."""
+"""One step of a Xylo chip's digital core, for every neuron at once.
+
+Aliases are neurons that repeat the spikes of others. The chip visits the neurons in ascending
+order. Each starts with the spikes that it was handed so far in this step, adds its own, and hands
+the sum to its alias, which holds 31 at most. So spikes run along a chain of aliases within a step
+as long as it ascends. A neuron that was visited before emits what it is handed too, but hands it on
+to nobody.
+
+All of this is sums of numbers of at least 0, cut at 31. For such, min(31, min(31, a) + b) =
+min(31, a + b), so one cut at the end will do, and what a neuron is handed is a matrix product.
+"""
 
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ..._typing import FloatArray
 from ._arithmetic import add_in_order, charge_membrane, dot, fire, loss_of, share
-from ._relay import relay
-from .spec import Chip, Spec
+from ._chips import Chip
+from ._spec import Spec
 
 
-class Population(eqx.Module):
+class Neurons(eqx.Module):
     """Every neuron of a network, laid out for the kernel: hidden neurons, then output neurons.
 
     An output neuron is a neuron that feeds nobody, has one synapse and emits at most one spike.
@@ -52,7 +63,7 @@ class State(NamedTuple):
     spikes: Float[Array, "batch neurons"]
 
 
-def population(spec: Spec) -> Population:
+def neurons(spec: Spec) -> Neurons:
     """Lay a quantised spec out."""
     caps = spec.chip.max_spikes_hidden, spec.chip.max_spikes_out
     aliases = spec.aliases
@@ -63,7 +74,7 @@ def population(spec: Spec) -> Population:
     dash_syn = jnp.concatenate([spec.dash_syn.T, dash_syn_out], axis=1)
     dash_mem = jnp.concatenate([spec.dash_mem, spec.dash_mem_out])
     threshold = jnp.concatenate([spec.threshold, spec.threshold_out])
-    return Population(
+    return Neurons(
         weight=_weight(spec).astype(jnp.float32),
         part_syn=share(dash_syn.astype(jnp.float32)),
         part_mem=share(dash_mem.astype(jnp.float32)),
@@ -97,7 +108,7 @@ def _bias(spec: Spec) -> FloatArray | None:
     return jnp.concatenate([hidden, out]).astype(jnp.float32)
 
 
-def step(p: Population, state: State, events: Float[Array, "batch inputs"]) -> State:
+def step(p: Neurons, state: State, events: Float[Array, "batch inputs"]) -> State:
     """One time step of every neuron; `events` are within what an input channel carries."""
     n_hidden = p.weight.shape[0] - events.shape[1]
     counts = jnp.concatenate([events, state.spikes[:, :n_hidden]], axis=1)
@@ -108,7 +119,7 @@ def step(p: Population, state: State, events: Float[Array, "batch inputs"]) -> S
     return State(isyn, vmem - own * p.threshold, spikes)
 
 
-def _fire(p: Population, vmem: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _fire(p: Neurons, vmem: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The spikes that neurons emit, their aliases' included, and those that are their own.
 
     A neuron starts with what it was handed and fires while vmem >= threshold and it has emitted
@@ -121,3 +132,33 @@ def _fire(p: Population, vmem: FloatArray) -> tuple[FloatArray, FloatArray]:
     before = jnp.minimum(before, p.max_spikes)
     own = jnp.minimum(own, p.max_spikes - before)
     return jnp.minimum(before + own + after, p.max_spikes), own
+
+
+def relay(aliases: Int[Array, " neurons"]) -> Float[Array, "neurons 2*neurons"]:
+    """How often a spike of each neuron (row) is handed to each neuron (column).
+
+    The first half of the columns is what a neuron is handed before it is visited, the second half
+    what it is handed from then on.
+
+    Args:
+        aliases: for each neuron the one that repeats its spikes, -1 for none.
+    """
+    n = len(aliases)
+    source = jnp.arange(n, dtype=jnp.int32)
+    # The index n stands for nobody: reading there gives n, writing there does nothing.
+    later = jnp.where(aliases > source, aliases, n)
+    earlier = jnp.where((aliases >= 0) & (aliases <= source), aliases, n)
+
+    def pass_on(carry):  # type: ignore[no-untyped-def]
+        holder, before, after = carry
+        visited = earlier.at[holder].get(mode="fill", fill_value=n)
+        after = after.at[source, visited].add(1, mode="drop")
+        holder = later.at[holder].get(mode="fill", fill_value=n)
+        before = before.at[source, holder].add(1, mode="drop")
+        return holder, before, after
+
+    nothing = jnp.zeros((n, n), jnp.float32)
+    _, before, after = lax.while_loop(
+        lambda carry: jnp.any(carry[0] < n), pass_on, (source, nothing, nothing)
+    )
+    return jnp.concatenate([before, after], axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo.spec import XYLO_AUDIO_2, Spec
+from snnjax.hardware.xylo import XYLO_AUDIO_2, Spec
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo.spec import Spec
+from snnjax.hardware.xylo import Spec
 
 
 def evolve(spec: Spec, raster: np.ndarray) -> dict[str, np.ndarray]:

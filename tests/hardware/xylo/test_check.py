@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo.check import check, require, require_integers
-from snnjax.hardware.xylo.spec import CHIPS, XYLO_1, XYLO_AUDIO_2, XYLO_AUDIO_3, get_chip
+from snnjax.hardware.xylo import CHIPS, XYLO_1, XYLO_AUDIO_2, XYLO_AUDIO_3, get_chip
+from snnjax.hardware.xylo._check import check, require, require_integers
 
 # A chip of the size of `make_spec`'s networks: 3 inputs, 6 hidden and 2 output neurons.
 SMALL = dataclasses.replace(XYLO_AUDIO_2, n_inputs=3, n_hidden=6, n_outputs=2, n_synapses=2)
@@ -189,9 +189,9 @@ def test_another_chip_than_the_specs(make_fitting):
     assert check(spec) == ()
     require(spec)
     for other in (XYLO_1, "xylo1"):
-        assert [v.parameter for v in check(spec, other)] == ["bias"]
+        assert [v.parameter for v in check(spec, chip=other)] == ["bias"]
         with pytest.raises(ValueError, match=r"`bias` reaches 1, but Xylo 1 .* has no biases"):
-            require(spec, other)
+            require(spec, chip=other)
 
 
 def test_a_mapped_network_is_checked_for_what_it_has(make_fitting):
@@ -210,7 +210,7 @@ def test_a_mapped_network_is_checked_for_what_it_has(make_fitting):
             spec.threshold.at[1].set(-1),
         ),
     )
-    found = [v.parameter for v in check(bad, chip(max_input_neurons=5)["chip"])]
+    found = [v.parameter for v in check(bad, chip=chip(max_input_neurons=5)["chip"])]
     assert found == ["w_in[:, 5]", "w_in[2, 5, 1]", "dash_mem[3]", "threshold[1]"]
 
 

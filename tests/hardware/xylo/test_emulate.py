@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import LIF, Residual, Sequential, SynNet
 from snnjax.hardware import xylo
-from snnjax.hardware.xylo import _through
+from snnjax.hardware.xylo import _gradient
 from snnjax.surrogate import PeriodicExponential
 
 FINE = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=24)
@@ -70,7 +70,7 @@ DRAWN = (3, 0.5), (10, 2.0), (20, 12.0)
 
 def assert_equal(model, x, method="channel", bits=None):
     """Every state and spike of the emulation is the simulator's; returns the simulator's."""
-    spec = xylo.quantize(xylo.map_network(model), method, bits)
+    spec = xylo.quantize(xylo.map_network(model), method=method, bits=bits)
     xylo.require(spec)
     trace = xylo.simulate(spec, x)
     run = emulated(model, jnp.asarray(x, jnp.float32), method, bits)
@@ -125,7 +125,7 @@ def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
 def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step):
     begins = []
 
-    def spy(condition, body, start, original=_through.lax.while_loop):
+    def spy(condition, body, start, original=_gradient.lax.while_loop):
         begins.append(int(start[0]))
         return original(condition, body, start)
 
@@ -134,10 +134,10 @@ def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step
     x[:, ::4, 0] = 1
     x[1, step] = 15
     with monkeypatch.context() as patch:
-        patch.setattr(_through.lax, "while_loop", spy)
-        run = xylo.emulate(model, chip)(x)
+        patch.setattr(_gradient.lax, "while_loop", spy)
+        run = xylo.emulate(model, chip=chip)(x)
     assert begins[0] == step
-    trace = xylo.simulate(xylo.quantize(xylo.map_network(model, chip)), x)
+    trace = xylo.simulate(xylo.quantize(xylo.map_network(model, chip=chip)), x)
     for name in run._fields:
         np.testing.assert_array_equal(getattr(run, name), getattr(trace, name), err_msg=name)
 
@@ -155,9 +155,8 @@ def test_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
     late = xylo.latency(model)
     padded = jnp.pad(x, ((0, 0), (0, late), (0, 0)))
     value, grad = loss_of(lambda model, x: jax.vmap(model)(x)[0])(model, x)
-    fine_value, fine_grad = loss_of(lambda m, x: xylo.emulate(m, FINE)(x).spikes_out[:, late:])(
-        model, padded
-    )
+    fine = loss_of(lambda m, x: xylo.emulate(m, chip=FINE)(x).spikes_out[:, late:])
+    fine_value, fine_grad = fine(model, padded)
     a, b = flat(grad), flat(fine_grad)
     assert value == pytest.approx(float(fine_value), rel=0.02)
     assert float(a @ b / jnp.linalg.norm(a) / jnp.linalg.norm(b)) > 0.98

@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import LIF, Sequential, decay
 from snnjax.hardware import xylo
-from snnjax.hardware.xylo import _arithmetic, _through
+from snnjax.hardware.xylo import _arithmetic, _gradient
 from snnjax.surrogate import Atan
 
 FINE = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=24)
@@ -23,10 +23,10 @@ def population(rng, chip, synapses, recurrent):
     def normal(*shape):
         return jnp.asarray(rng.normal(size=shape))
 
-    targets = synapses * NEURONS
-    parameters = _through.Parameters(
-        feed=normal(SOURCES, targets),
-        loop=0.3 * normal(NEURONS, targets) if recurrent else None,
+    targets = synapses, NEURONS
+    parameters = _gradient.Parameters(
+        feed=normal(SOURCES, *targets),
+        loop=0.3 * normal(NEURONS, *targets) if recurrent else None,
         part_syn=jnp.asarray(rng.uniform(0.1, 0.5, targets)),
         part_mem=jnp.asarray(rng.uniform(0.1, 0.5, NEURONS)),
         threshold=jnp.asarray(rng.uniform(1, 2, NEURONS)),
@@ -34,30 +34,35 @@ def population(rng, chip, synapses, recurrent):
     )
     counts = jnp.asarray(rng.poisson(1, (STEPS, BATCH, SOURCES)), float)
     handed = jnp.asarray(rng.poisson(0.3, (STEPS, BATCH, NEURONS)), float)
-    rules = _through.Rules(chip, 31, Atan(jnp.asarray(0.7)), jnp.full(NEURONS, 3.0))
-    return parameters, counts, handed, rules
+    start = _gradient.States(
+        normal(BATCH, *targets), normal(BATCH, NEURONS), jnp.abs(normal(BATCH, NEURONS))
+    )
+    spiking = _gradient.Spiking(chip, 31, Atan(jnp.asarray(0.7)), jnp.full(NEURONS, 3.0))
+    return parameters, _gradient.Inputs(counts, handed, start), spiking
 
 
 @pytest.fixture
 def relaxed(monkeypatch):
     """Shifts that round nothing, and spikes that are the surrogate's smooth stand-in."""
 
-    def relaxing(function, rules_of):
+    def relaxing(function, of):
         def call(*args, **settings):
-            rules = rules_of(args)
+            spiking = of(args)
 
             def fire(vmem, threshold, most):
-                return rules.surrogate.relaxation(vmem / rules.scale, threshold / rules.scale, most)
+                return spiking.surrogate.relaxation(
+                    vmem / spiking.scale, threshold / spiking.scale, most
+                )
 
-            _through.fire = fire
+            _gradient.fire = fire
             return function(*args, **settings)
 
         return call
 
-    monkeypatch.setattr(_through, "fire", _through.fire)  # so that it is set back
-    monkeypatch.setattr(_through, "_step", relaxing(_through._step, lambda args: args[1]))
-    monkeypatch.setattr(_through, "_after", relaxing(_through._after, lambda args: args[1][3]))
-    for module in (_arithmetic, _through):
+    monkeypatch.setattr(_gradient, "fire", _gradient.fire)  # so that it is set back
+    monkeypatch.setattr(_gradient, "_step", relaxing(_gradient._step, lambda args: args[1]))
+    monkeypatch.setattr(_gradient, "_after", relaxing(_gradient._after, lambda args: args[1][2]))
+    for module in (_arithmetic, _gradient):
         monkeypatch.setattr(module, "loss_of", lambda x, part: x * part)
 
 
@@ -77,8 +82,8 @@ def test_it_equals_finite_differences_of_the_relaxation(
         trained, held = eqx.partition(arguments, eqx.is_inexact_array)
 
         def loss(trained):
-            states = _through.run(eqx.combine(trained, held))
-            currents = states.isyn.reshape(STEPS, BATCH, synapses, NEURONS).sum(2)
+            states = _gradient.run(eqx.combine(trained, held))
+            currents = states.isyn.sum(2)
             seen = jnp.stack([currents, states.vmem, states.spikes])
             return jnp.sum(seen * cotangent), states
 
@@ -87,7 +92,7 @@ def test_it_equals_finite_differences_of_the_relaxation(
         assert (jnp.abs(states.vmem) > 0.9 * chip.max_state).any() == (state_bits == 5)
         rows = jax.tree_util.tree_leaves_with_path(trained)
         for i, (path, leaf) in enumerate(rows):
-            if path[0].idx == 3 and path[-1].name == "scale":
+            if getattr(path[-1], "name", "") == "scale":
                 continue  # held
             towards, step = jnp.asarray(rng.normal(size=leaf.shape)), 1e-6
 
@@ -143,7 +148,8 @@ def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integer
         return jnp.square(jax.vmap(model)(x)[0].sum(1) - 8).mean()
 
     def on_chip(model):
-        return jnp.square(xylo.emulate(model, FINE)(padded).spikes_out[:, late:].sum(1) - 8).mean()
+        spikes = xylo.emulate(model, chip=FINE)(padded).spikes_out[:, late:]
+        return jnp.square(spikes.sum(1) - 8).mean()
 
     expected, found = (eqx.filter_jit(eqx.filter_grad(loss))(model) for loss in (in_float, on_chip))
     names = set()

@@ -95,12 +95,12 @@ def run(model, x, chip, method):
     """What the chip holds and does, as simulated; the same as emulated; and the gradient."""
 
     def loss(model):
-        emulation = xylo.emulate(model, chip, method)(x)
+        emulation = xylo.emulate(model, chip=chip, method=method)(x)
         error = emulation.spikes_out.sum(1) - STEPS / 4
         return (error**2).mean() + (emulation.vmem_out / 1e4).mean(), emulation
 
     (_, emulation), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(model)
-    spec = xylo.quantize(xylo.map_network(model, chip), method)
+    spec = xylo.quantize(xylo.map_network(model, chip=chip), method=method)
     return spec, xylo.simulate(spec, x.astype(jnp.int32)), emulation, gradient
 
 

@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from snnjax.hardware.xylo.export import from_json, load, save, to_json, to_rockpool
-from snnjax.hardware.xylo.spec import CHIPS, XYLO_1, XYLO_AUDIO_2, XYLO_IMU
+from snnjax.hardware.xylo import (
+    CHIPS,
+    XYLO_1,
+    XYLO_AUDIO_2,
+    XYLO_IMU,
+    export,
+    from_json,
+    load,
+    save,
+    to_json,
+)
 
 
 @pytest.fixture
@@ -44,18 +53,17 @@ def test_round_trip_of_everything_optional(make_full):
 
 
 def test_a_person_can_read_it(make_full):
-    spec = make_full(n_synapses=1)
+    spec = make_full(n_hidden=40, n_synapses=1, aliases=None, bias=None)
     lines = to_json(spec).splitlines()
     assert lines[1:5] == [
         '  "format": "snnjax-xylo",',
-        '  "version": 1,',
+        '  "version": 2,',
         '  "chip": "audio2",',
         f'  "dt": {0.1 / 3!r},',
     ]
-    assert '  "aliases": [2, -1, 4, -1, -1, -1]' in lines
-    row = ", ".join(map(str, spec.w_out[1].tolist()))
-    assert lines[lines.index('  "w_out": [') + 2] == f"    [{row}],"
-    assert max(map(len, lines)) < 80
+    assert '  "threshold_out": ' + str(spec.threshold_out.tolist()) in "".join(lines)
+    row = ", ".join(map(str, spec.w_rec[1, :, 0].tolist()))
+    assert lines[lines.index('  "w_rec": [') + 3] == f"      [{row}],"
 
 
 def test_one_changed_weight_changes_one_line(make_full):
@@ -83,7 +91,7 @@ def test_foreign_text(text):
 
 
 JUNK = [None, True, "junk", -1, 1.5, float("nan"), 10**30, [], {}, [[1, 2], [3]]]
-VALID = {"bias": [None], "bias_out": [None], "aliases": [None], "dt": [1.5, 10**30]}
+VALID = {"layers": [[]], "bias": [None], "bias_out": [None], "aliases": [None], "dt": [1.5, 10**30]}
 
 
 def test_junk_in_any_field(make_full):
@@ -118,10 +126,13 @@ BROKEN = {
     "another format": (edited(format="nir"), 'there is no `"format": "snnjax-xylo"`'),
     "no format": (without("format"), 'there is no `"format": "snnjax-xylo"`'),
     "a list": (lambda fields: [fields], 'there is no `"format": "snnjax-xylo"`'),
-    "a newer version": (edited(version=2), "`version` is 2; this snnjax reads 1"),
-    "no version": (without("version"), "`version` must be a whole number; got None"),
-    "a missing field": (without("dash_mem"), "it lacks dash_mem"),
-    "an extra field": (edited(tau=1), "it has unknown tau"),
+    "a newer version": (edited(version=3), "`version` is 3, and this snnjax reads 1, 2"),
+    "no version": (
+        without("version"),
+        "`version` must be a whole number",
+    ),
+    "a missing field": (without("dash_mem"), "`the network` lacks dash_mem"),
+    "an extra field": (edited(tau=1), "`the network` has unknown tau"),
     "both": (lambda fields: without("dt")(fields | {"tau": 1}), "lacks dt and has unknown tau"),
     "another chip": (edited(chip="loihi"), "one of xylo1, audio2, audio3, imu; got 'loihi'"),
     "a size": (edited(n_inputs=4), "(synapses, inputs, hidden); got a list of 3 for a list of 4"),
@@ -169,7 +180,7 @@ def test_what_could_not_be_loaded_is_not_saved(make_spec, tmp_path):
 
 def test_rockpools_arguments(make_full):
     spec = make_full()
-    arguments = to_rockpool(spec)
+    arguments = export(spec, format="rockpool-simulator")
     same = {"w_in": "weights_in", "w_rec": "weights_rec", "w_out": "weights_out"}
     for name in ("dash_mem", "dash_mem_out", "dash_syn_out", "threshold", "threshold_out", "bias"):
         same[name] = name
@@ -181,19 +192,22 @@ def test_rockpools_arguments(make_full):
     assert arguments["aliases"] == [[2], [], [4], [], [], []]
     assert [arguments[f"weight_shift_{x}"] for x in ("in", "rec", "out")] == [1, 2, 3]
     assert arguments["dt"] == spec.dt
-    np.testing.assert_array_equal(to_rockpool(spec, "board")["bias_hidden"], spec.bias)
-    assert "bias" not in to_rockpool(spec, "board")
+    np.testing.assert_array_equal(export(spec, format="rockpool-board")["bias_hidden"], spec.bias)
+    assert "bias" not in export(spec, format="rockpool-board")
 
 
 def test_rockpools_arguments_for_other_chips(make_full):
-    imu = to_rockpool(make_full(n_synapses=1, bias=None, aliases=None, chip=XYLO_IMU))
+    imu = export(
+        make_full(n_synapses=1, bias=None, aliases=None, chip=XYLO_IMU),
+        format="rockpool-simulator",
+    )
     assert imu["dash_syn_2"] is imu["bias"] is imu["aliases"] is None
-    xylo1 = to_rockpool(make_full(bias=None, bias_out=None, chip=XYLO_1))
+    xylo1 = export(make_full(bias=None, bias_out=None, chip=XYLO_1))
     assert not {"bias", "bias_hidden", "bias_out"} & set(xylo1)
 
 
 def test_rockpool_gets_nothing_that_does_not_fit(make_spec):
     with pytest.raises(ValueError, match="`n_synapses` is 2, but Xylo IMU"):
-        to_rockpool(make_spec(chip=XYLO_IMU))
-    with pytest.raises(ValueError, match="`target` must be one of simulator, board; got 'chip'"):
-        to_rockpool(make_spec(), "chip")
+        export(make_spec(chip=XYLO_IMU))
+    with pytest.raises(ValueError, match=r"`format` must be one of rockpool-board, .*; got 'chip'"):
+        export(make_spec(), format="chip")

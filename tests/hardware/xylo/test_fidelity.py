@@ -11,7 +11,7 @@ import pytest
 
 from snnjax import SynNet, hardware, record
 from snnjax.hardware import xylo
-from snnjax.hardware.xylo._causes import why_silent
+from snnjax.hardware.xylo._fidelity import why_silent
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,9 @@ def test_each_layer_is_compared_at_the_step_at_which_its_spikes_arrive(
 
 def test_fine_integers_are_the_network_and_coarse_ones_are_not(synnet, spec, raster, report):
     fine = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=28)
-    exact = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, fine)), raster)
+    exact = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, chip=fine)), raster)
     coarse = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=3)
-    rough = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, coarse)), raster)
+    rough = xylo.fidelity(synnet, xylo.quantize(xylo.map_network(synnet, chip=coarse)), raster)
     for best, middle, worst in zip(exact.layers, report.layers, rough.layers, strict=True):
         assert best.count_error <= middle.count_error < worst.count_error
         assert best.sqnr > middle.sqnr > worst.sqnr
@@ -159,7 +159,7 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
 @pytest.mark.parametrize(("method", "bits"), [("channel", 8), ("channel", 2), ("least_squares", 3)])
 def test_weights_that_the_scale_cuts_off_are_counted(synnet, raster, method, bits):
     mapped = xylo.map_network(synnet)
-    spec = xylo.quantize(mapped, method, bits)
+    spec = xylo.quantize(mapped, method=method, bits=bits)
     real, whole = (
         {name: np.asarray(array, float) for name, array in x.arrays().items()}
         for x in (mapped, spec)

@@ -42,7 +42,7 @@ def run_mapped(spec, events):
     a = {
         k: None if v is None else np.asarray(v, np.float64)
         for k, v in vars(spec).items()
-        if k not in ("chip",)
+        if k not in ("chip", "layers")
     }
     alpha = {k: 1 - 2.0 ** -a[k] for k in ("dash_mem", "dash_syn", "dash_mem_out", "dash_syn_out")}
     n, s = a["dash_syn"].shape
@@ -158,27 +158,49 @@ def test_short_time_constants_do_not_silence_the_network(tau_syn):
     assert trace.spikes_out.sum() > 10
 
 
-def test_decay_report_names_every_layer_and_what_its_decays_became():
+def test_the_report_names_every_layer_and_what_its_parameters_become():
     model = Sequential(
         linear(4, 6, 1),
-        hidden(6, tau_syn=np.repeat([1.1e-3, 20e-3], 3)),
+        hidden(6, tau_syn=np.repeat([1.1e-3, 20e-3], 3), bias=0.1),
         linear(6, 2, 2),
         readout(2),
     )
-    changes = xylo.decay_report(model)
-    rows = {(c.path, c.parameter, c.dash): c for c in changes}
-    assert set(rows) == {
-        ("layers[1]", "tau_mem", 3),
-        ("layers[1]", "tau_syn", 1),
-        ("layers[1]", "tau_syn", 4),
-        ("layers[3]", "tau_mem", 3),
-        ("layers[3]", "tau_syn", 2),
+    spec = xylo.map_network(model)
+    found = xylo.report(spec, bits=4)
+    decays = {(r.parameter, r.integers[0]): r for r in found if r.scale is None}
+    assert set(decays) == {
+        ("layers[1].tau_mem", 3),
+        ("layers[1].tau_syn", 1),
+        ("layers[1].tau_syn", 4),
+        ("layers[3].tau_mem", 3),
+        ("layers[3].tau_syn", 2),
     }
-    short = rows["layers[1]", "tau_syn", 1]
-    assert short.neurons == 3
-    assert short.tau == pytest.approx(1.1e-3, rel=1e-5)
-    assert short.becomes == pytest.approx(1e-3 / np.log(2), rel=1e-5)
-    assert "1.1 ms -> dash 1, 1.44 ms (+31.2%)" in str(short)
+    short = decays["layers[1].tau_syn", 1]
+    assert short.size == 3
+    assert short.before == pytest.approx(1.1e-3, rel=1e-5)
+    assert short.after == pytest.approx(1e-3 / np.log(2), rel=1e-5)
+    assert str(short) == "layers[1].tau_syn: 3 x 1.1 ms -> 1.44 ms (+31.2%), integer 1"
+
+    scaled = {r.parameter: r for r in found if r.scale is not None}
+    assert list(scaled) == [
+        "layers[1]: weights",
+        "layers[1].threshold",
+        "layers[1].bias",
+        "layers[3]: weights",
+        "layers[3].threshold",
+    ]
+    integers = xylo.quantize(spec, bits=4)
+    weights = scaled["layers[1]: weights"]
+    assert weights.size == 24
+    assert weights.integers == (int(integers.w_in.min()), int(integers.w_in.max()))
+    assert weights.clipped == 0
+    assert weights.zeroed == int((np.asarray(integers.w_in) == 0).sum())
+    assert weights.after == pytest.approx(weights.before, rel=0.1)
+    assert 10 < weights.sqnr < 30
+    bias = scaled["layers[1].bias"]
+    assert bias.integers == (int(integers.bias.min()), int(integers.bias.max()))
+    with pytest.raises(ValueError, match="quantised already"):
+        xylo.report(integers)
 
 
 def net(*layers):
@@ -235,7 +257,7 @@ def test_a_single_layer_is_not_a_network():
 def test_too_large_a_network_lists_every_limit_before_training():
     model = SynNet(40, 17, (1001,), (2,), key=jax.random.key(0))
     with pytest.raises(ValueError, match=r"(?s)17.* 16 .*1001.* 1000 .*40.* 8 "):
-        xylo.map_network(model, "audio2")
+        xylo.map_network(model, chip="audio2")
 
 
 def test_other_caps_than_the_chips_are_pointed_out():

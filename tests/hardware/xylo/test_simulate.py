@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo import _arithmetic
-from snnjax.hardware.xylo.simulate import Trace, _run, _scan, simulate
-from snnjax.hardware.xylo.spec import XYLO_1, XYLO_AUDIO_2, XYLO_IMU, Spec
+from snnjax.hardware.xylo import XYLO_1, XYLO_AUDIO_2, XYLO_IMU, Spec, _arithmetic
+from snnjax.hardware.xylo._simulate import Trace, _run, _scan, simulate
 
 from .reference import evolve
 
@@ -185,10 +184,11 @@ def test_a_sequence_in_chunks_is_the_sequence(make_spec, parts):
     whole = simulate(spec, raster)
     state, traces = None, []
     for chunk in np.split(raster, np.cumsum(parts)[:-1], axis=1):
-        traces.append(simulate(spec, chunk, state))
+        traces.append(simulate(spec, chunk, state=state))
         state = traces[-1].state
-    joined = [jnp.concatenate(x, axis=1) for x in zip(*(t[:-1] for t in traces), strict=True)]
-    assert_trees_equal(Trace(*joined, state=state), whole)
+    cut = sum(trace.cut_events for trace in traces)
+    joined = [jnp.concatenate(x, axis=1) for x in zip(*(t[:-2] for t in traces), strict=True)]
+    assert_trees_equal(Trace(*joined, cut_events=cut, state=state), whole)
 
 
 def test_batch_vmap_jit_and_single_calls_agree(make_spec):
@@ -201,8 +201,8 @@ def test_batch_vmap_jit_and_single_calls_agree(make_spec):
     nested = jax.vmap(jax.vmap(lambda x: simulate(spec, x)))(raster)
     assert_trees_equal(jax.tree.map(lambda x: x.reshape(6, *x.shape[2:]), nested), batched)
     assert_trees_equal(jax.jit(simulate)(spec, flat), batched)
-    again = jax.jit(jax.vmap(lambda x, s: simulate(spec, x, s)))(flat, batched.state)
-    assert_trees_equal(again, simulate(spec, flat, batched.state))
+    again = jax.jit(jax.vmap(lambda x, s: simulate(spec, x, state=s)))(flat, batched.state)
+    assert_trees_equal(again, simulate(spec, flat, state=batched.state))
 
 
 def test_vmap_over_networks(make_spec):
@@ -217,8 +217,11 @@ def test_vmap_over_networks(make_spec):
 def test_vmap_keeps_the_branch(make_spec):
     """Under vmap `lax.cond` becomes a selection between both branches, computed each time."""
     spec, events = make_spec(), jnp.zeros((4, 1, 10, 3), jnp.int32)
-    for run, has_branch in ((_scan, False), (_run, True)):
-        jaxpr = jax.make_jaxpr(jax.vmap(lambda x, run=run: run(spec, x, None)))(events)
+    for run, has_branch in (
+        (lambda x: _scan(spec, x, None), False),
+        (lambda x: _run(spec, x, None, True), True),
+    ):
+        jaxpr = jax.make_jaxpr(jax.vmap(lambda x, run=run: run(x)))(events)
         assert (" cond[" in str(jaxpr)) == has_branch
 
 
@@ -243,8 +246,16 @@ def test_dtypes_of_the_raster(make_spec, dtype):
 def test_counts_that_would_wrap_are_cut(make_spec):
     spec = make_spec()
     most = simulate(spec, np.full((5, 3), 15))
-    assert_trees_equal(simulate(spec, np.full((5, 3), 2**40)), most)
-    assert_trees_equal(jax.jit(simulate)(spec, np.full((5, 3), 255, np.uint8)), most)
+    assert most.cut_events == 0
+    for n, dtype in ((2**31 - 1, np.int64), (255, np.uint8)):
+        for run in (simulate, jax.jit(simulate)):
+            trace = run(spec, np.full((5, 3), n, dtype))
+            assert trace.cut_events == min(15 * (n - 15), 2**31 - 1)
+            assert_trees_equal(trace._replace(cut_events=most.cut_events), most)
+    with pytest.raises(
+        ValueError, match=r"from 0 to 2147483647; `raster\[0, 0\]` is 1099511627776"
+    ):
+        simulate(spec, np.full((5, 3), 2**40))
 
 
 BAD_RASTERS = {
@@ -254,7 +265,7 @@ BAD_RASTERS = {
     "infinite": (np.array([[0, np.inf, 0]]), r"raster\[0, 1\].* is inf, infinite"),
     "negative": (np.array([[0, 0, -2]]), r"raster\[0, 2\].* is -2, negative"),
     "fractional": (np.array([[0.5, 0, 0]]), r"raster\[0, 0\].* is 0.5, not a whole number"),
-    "text": (np.array([["a", "b", "c"]]), "numbers of events; got <U1"),
+    "text": (np.array([["a", "b", "c"]]), "must hold whole numbers; got <U1"),
 }
 
 
@@ -268,7 +279,7 @@ def test_bad_rasters_under_jit(make_spec):
     run = eqx.filter_jit(lambda x: simulate(make_spec(), x))
     with pytest.raises(ValueError, match="integer type within jit and vmap; got float32"):
         run(jnp.zeros((5, 3)))
-    with pytest.raises(eqx.EquinoxRuntimeError, match="negative numbers of events"):
+    with pytest.raises(eqx.EquinoxRuntimeError, match="must hold whole numbers from 0"):
         jax.block_until_ready(run(jnp.full((5, 3), -1)))
 
 
@@ -285,8 +296,20 @@ def test_bad_states(make_spec):
     spec, raster = make_spec(), np.zeros((5, 3), int)
     state = simulate(spec, raster).state
     with pytest.raises(ValueError, match=r"state.isyn.*\(2, 6, 2\).*got int32.*\(6, 2\)"):
-        simulate(spec, np.stack([raster, raster]), state)
+        simulate(spec, np.stack([raster, raster]), state=state)
     with pytest.raises(ValueError, match=r"state.vmem_out.*\(2,\).*got float32"):
-        simulate(spec, raster, state._replace(vmem_out=jnp.zeros(2)))
+        simulate(spec, raster, state=state._replace(vmem_out=jnp.zeros(2)))
     with pytest.raises(ValueError, match=r"must be a SimState.*tuple"):
-        simulate(spec, raster, tuple(state))
+        simulate(spec, raster, state=tuple(state))
+    for name, value, limits in (("vmem", 40_000, "-32768 to 32767"), ("spikes", 32, "0 to 31")):
+        beyond = state._replace(**{name: jnp.full(6, value)})
+        with pytest.raises(ValueError, match=f"`state.{name}` must be from {limits}; got {value}"):
+            simulate(spec, raster, state=beyond)
+
+
+def test_what_is_not_recorded_is_none_and_the_rest_is_the_same(make_spec):
+    spec, raster = make_spec(), np.random.default_rng(0).integers(0, 9, (2, 10, 3))
+    whole, short = simulate(spec, raster), simulate(spec, raster, record=False)
+    assert short.spikes is short.vmem is short.isyn is short.isyn_out is None
+    absent = {"spikes": None, "vmem": None, "isyn": None, "isyn_out": None}
+    assert_trees_equal(short, whole._replace(**absent))

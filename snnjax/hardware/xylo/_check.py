@@ -1,13 +1,13 @@
-"""Holds a network against the limits of a chip."""
+"""The limits of a chip, and the networks that break them."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-import jax
 import numpy as np
 
-from .._limits import Violation as Violation, refuse, require_kind
-from .spec import Chip, Spec, get_chip
+from .._family import Violation, entries, known, refuse, require_kind, require_quantized
+from ._chips import Chip, get_chip
+from ._spec import Spec
 
 _COUNTS = {
     "n_inputs": "input channels",
@@ -23,12 +23,12 @@ _SHIFTED = {
 }
 
 
-def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
+def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     """Every limit of a chip that a network breaks, all at once.
 
     Args:
-        spec: a network, quantised or only mapped. What depends on the integers is checked once
-            there are integers. Its values must be known: it cannot be called within `jax.jit`.
+        spec: a network, quantised or only mapped. Ranges of integers are checked once there are
+            integers. Its values must be known: it cannot be called within `jax.jit`.
         chip: the chip, or its short name; the one that `spec` is meant for if None.
 
     Returns:
@@ -40,9 +40,9 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     return (*_sizes(spec, chip), *_connections(spec, chip), *_values(spec, chip))
 
 
-def require(spec: Spec, chip: Chip | str | None = None) -> None:
+def require(spec: Spec, *, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
-    refuse(check(spec, chip))
+    refuse(check(spec, chip=chip))
 
 
 def require_integers(spec: Spec) -> None:
@@ -50,9 +50,7 @@ def require_integers(spec: Spec) -> None:
 
     Arrays whose values are not known, under `jax.jit`, are passed over.
     """
-    require_kind(spec, Spec)
-    if not spec.quantized:
-        raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
+    require_quantized(spec, Spec)
     refuse(_values(spec, spec.chip))
 
 
@@ -103,22 +101,19 @@ def _misplaced(
 
 
 def _values(spec: Spec, chip: Chip) -> Iterator[Violation]:
-    known = {
-        name: np.asarray(array)
-        for name, array in spec.arrays().items()
-        if not isinstance(array, jax.core.Tracer)
-    }
-    whole = any(np.issubdtype(x.dtype, np.integer) for n, x in known.items() if n != "aliases")
-    for name, array in known.items():
+    arrays = known(spec.arrays())
+    whole = any(np.issubdtype(x.dtype, np.integer) for n, x in arrays.items() if n != "aliases")
+    for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.integer):
             yield from _integers(name, array, spec, chip)
         else:
-            yield from _reals(name, array, whole)
-    yield from _aliases(known)
-    yield from _shifts(known, spec, chip)
+            yield from _reals(name, array, spec, whole)
+    if "aliases" in arrays:
+        yield from _aliases(arrays["aliases"], spec)
+    yield from _shifts(arrays, spec, chip)
     for name in ("bias", "bias_out"):
-        if name in known and not chip.has_bias:
-            largest = float(np.max(np.abs(known[name]), initial=0))
+        if name in arrays and not chip.has_bias:
+            largest = float(np.max(np.abs(arrays[name]), initial=0))
             message = f"`{name}` reaches {largest:g}, but {chip.name} has no biases; use None"
             yield Violation(name, largest, 0, message)
 
@@ -136,71 +131,63 @@ def _range(name: str, spec: Spec, chip: Chip) -> tuple[int, int]:
 
 def _integers(name: str, array: np.ndarray, spec: Spec, chip: Chip) -> Iterator[Violation]:
     low, high = _range(name, spec, chip)
-    yield from _entries(
-        name, array, (array < low) | (array > high), (low, high), f"must be from {low} to {high}"
-    )
+    bad = (array < low) | (array > high)
+    yield from _entries(spec, name, bad, (low, high), f"must be from {low} to {high}")
     if name.startswith("dash_syn"):
         why = "should be at least 1: a decay by 0 clears the current before it is used"
-        yield from _entries(name, array, array == 0, 1, why, "warning")
+        yield from _entries(spec, name, array == 0, 1, why, "warning")
 
 
-def _reals(name: str, array: np.ndarray, whole: bool) -> Iterator[Violation]:
+def _reals(name: str, array: np.ndarray, spec: Spec, whole: bool) -> Iterator[Violation]:
     if whole or name == "aliases":
         message = f"`{name}` is {array.dtype}, but a quantised network holds integers only"
         yield Violation(name, str(array.dtype), "int32", message)
     if name.startswith("threshold"):
-        # Infinite is how a neuron is marked that never fires.
-        yield from _entries(name, array, ~(array > 0), 0, "must be above 0")
+        # A neuron that never fires has an infinite one.
+        yield from _entries(spec, name, ~(array > 0), 0, "must be above 0")
     else:
-        yield from _entries(name, array, ~np.isfinite(array), "finite", "must be finite")
+        yield from _entries(spec, name, ~np.isfinite(array), "finite", "must be finite")
     if name.startswith("dash_"):
         why = "must be at least 0: a decay factor must not be negative"
-        yield from _entries(name, array, array < 0, 0, why)
+        yield from _entries(spec, name, array < 0, 0, why)
 
 
-def _aliases(known: dict[str, np.ndarray]) -> Iterator[Violation]:
-    if "aliases" not in known:
-        return
-    aliases = known["aliases"]
+def _aliases(aliases: np.ndarray, spec: Spec) -> Iterator[Violation]:
     own = np.arange(len(aliases))
     why = "must be another neuron: one cannot repeat its own spikes"
-    yield from _entries("aliases", aliases, aliases == own, "another", why)
+    yield from _entries(spec, "aliases", aliases == own, "another", why)
     why = "should be above its source: spikes handed to a lower neuron run no further"
-    yield from _entries(
-        "aliases", aliases, (aliases >= 0) & (aliases < own), "above", why, "warning"
-    )
+    lower = (aliases >= 0) & (aliases < own)
+    yield from _entries(spec, "aliases", lower, "above", why, "warning")
 
 
-def _shifts(known: dict[str, np.ndarray], spec: Spec, chip: Chip) -> Iterator[Violation]:
+def _shifts(arrays: dict[str, np.ndarray], spec: Spec, chip: Chip) -> Iterator[Violation]:
     for name, field in _SHIFTED.items():
         shift, limit = getattr(spec, field), chip.max_weight_shift
         if not 0 <= shift <= limit:
             message = f"`{field}` is {shift}; must be from 0 to {limit}"
             yield Violation(field, shift, (0, limit), message)
-        elif name in known and np.issubdtype(known[name].dtype, np.integer):
+        elif name in arrays and np.issubdtype(arrays[name].dtype, np.integer):
             highest = chip.max_state >> shift
-            lost = (known[name] > highest) | (known[name] < -1 - highest)
+            lost = (arrays[name] > highest) | (arrays[name] < -1 - highest)
             why = f"`{field}` is {shift}, which wraps weights beyond {-1 - highest} to {highest}"
             limits = (-1 - highest, highest)
-            yield from _entries(name, known[name], lost, limits, why, "warning")
+            yield from _entries(spec, name, lost, limits, why, "warning")
 
 
 def _entries(
+    spec: Spec,
     name: str,
-    array: np.ndarray,
     bad: np.ndarray,
     limit: float | str | tuple[float, float],
     why: str,
     severity: Literal["error", "warning"] = "error",
 ) -> Iterator[Violation]:
-    """One violation for all entries of `array` that are `bad`."""
-    count = int(np.count_nonzero(bad))
-    if count:
-        index = np.unravel_index(np.argmax(bad), array.shape)
-        value = array[index].item()
-        entry = f"{name}[{', '.join(map(str, index))}]"
-        message = f"`{entry}` is {value}; {why}{_and_more(count)}"
-        yield Violation(entry, value, limit, message, severity)
+    """One violation for all entries of an array that are bad, with the layer of the first."""
+    array = np.asarray(getattr(spec, name))
+    first = np.unravel_index(np.argmax(bad), bad.shape)
+    owner = spec.owner(name, [int(i) for i in first])
+    yield from entries(name, array, bad, limit, why, owner=owner, severity=severity)
 
 
 def _and_more(count: int) -> str:

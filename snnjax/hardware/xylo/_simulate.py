@@ -1,6 +1,6 @@
 """Runs a quantised network bit for bit as the chip does."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,15 +9,16 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from .._inputs import Register, as_counts, batch_of, in_batch, require_state, saturating_sum
 from . import _kernel
-from ._batch import vmap_as_batch
-from ._raster import as_events
-from .check import require_integers
-from .spec import Spec
+from ._check import require_integers
+from ._chips import Chip
+from ._spec import Spec
+from ._vmap import vmap_as_batch
 
 
 class SimState(NamedTuple):
-    """What a chip carries from one step to the next; give it back to continue a sequence.
+    """The state of a chip between two steps; give it back to continue a sequence.
 
     Attributes:
         isyn: synaptic currents of the hidden neurons.
@@ -38,18 +39,32 @@ class Trace(NamedTuple):
     """Every spike and every state over time, in int32, and the state at the end.
 
     Synaptic currents are after their decay, membrane potentials after the spikes.
+
+    Attributes:
+        spikes_out: spikes of the output neurons.
+        vmem_out: membrane potentials of the output neurons.
+        isyn_out: synaptic currents of the output neurons; None unless recorded.
+        spikes: spikes of the hidden neurons; None unless recorded.
+        vmem: membrane potentials of the hidden neurons; None unless recorded.
+        isyn: synaptic currents of the hidden neurons; None unless recorded.
+        cut_events: number of events beyond what an input channel takes in a step, which the chip
+            ignores.
+        state: the state at the end.
     """
 
     spikes_out: Int[Array, "*batch time outputs"]
     vmem_out: Int[Array, "*batch time outputs"]
-    isyn_out: Int[Array, "*batch time outputs"]
-    spikes: Int[Array, "*batch time hidden"]
-    vmem: Int[Array, "*batch time hidden"]
-    isyn: Int[Array, "*batch time hidden synapses"]
+    isyn_out: Int[Array, "*batch time outputs"] | None
+    spikes: Int[Array, "*batch time hidden"] | None
+    vmem: Int[Array, "*batch time hidden"] | None
+    isyn: Int[Array, "*batch time hidden synapses"] | None
+    cut_events: Int[Array, "*batch"]
     state: SimState
 
 
-def simulate(spec: Spec, raster: ArrayLike, state: SimState | None = None) -> Trace:
+def simulate(
+    spec: Spec, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
+) -> Trace:
     """Run a network on a raster of events.
 
     Per step, with sat(x) the nearest integer of 16 bits, wrap(x) the lowest 16 bits of x, and
@@ -68,15 +83,16 @@ def simulate(spec: Spec, raster: ArrayLike, state: SimState | None = None) -> Tr
     So each hop from hidden neurons takes a step, and the one from inputs none. An alias with a
     lower index than its source emits what it is handed in the same step, but hands it to nobody.
 
-    Sizes are not held against the chip's limits, which is what `check` is for; values are.
+    Sizes are not held against the chip's limits, see `check`; values are.
     `jax.vmap` over rasters is as fast as a batch of them; over networks it is several times slower.
 
     Args:
         spec: a quantised network.
         raster: events, `(time, inputs)` or `(batch, time, inputs)`, of integer or boolean type, or
             floats with whole values outside of `jax.jit`. More than 15 in a step and channel count
-            as 15, as on the chip.
-        state: where to continue, as an earlier call returned it; rest if None.
+            as 15, as on the chip; `cut_events` of the trace counts the others.
+        state: the state to start from, of an earlier call; rest if None.
+        record: keep the spikes and states of all hidden neurons over time.
 
     Returns:
         Spikes and states over time.
@@ -84,55 +100,67 @@ def simulate(spec: Spec, raster: ArrayLike, state: SimState | None = None) -> Tr
     Raises:
         ValueError: if `spec` is not quantised or has values that the chip cannot hold, if `raster`
             has the wrong shape, or events that are negative, fractional or not numbers, or if
-            `state` does not fit. Under jit negative events raise when the program runs.
+            `state` does not fit, or holds values that the chip cannot. Under jit negative events
+            raise when the program runs.
     """
     require_integers(spec)
-    events = as_events(raster, spec)
+    shape = (spec.n_inputs,)
+    events = as_counts(raster, shape)
     if state is not None:
-        _require_state(state, spec, events.shape[:-2])
-    return _run(spec, events, state)
+        held = registers(spec.n_hidden, spec.n_synapses, spec.n_outputs, spec.chip)
+        require_state(state, held, batch_of(events, shape))
+    return _run(spec, events, state, record)
 
 
-def _require_state(state: SimState, spec: Spec, batch: tuple[int, ...]) -> None:
-    if not isinstance(state, SimState):
-        raise ValueError(f"`state` must be a SimState from an earlier call; got {type(state)}")
-    n, out = spec.n_hidden, spec.n_outputs
-    shapes = ((n, spec.n_synapses), (n,), (n,), (out,), (out,))
-    for name, array, shape in zip(SimState._fields, state, shapes, strict=True):
-        wanted = (*batch, *shape)
-        if jnp.shape(array) != wanted or not jnp.issubdtype(jnp.result_type(array), jnp.integer):
-            raise ValueError(
-                f"`state.{name}` must be integers of the shape {wanted}, for this `spec` and "
-                f"`raster`; got {jnp.result_type(array)} of the shape {jnp.shape(array)}"
-            )
+def registers(n_hidden: int, n_synapses: int, n_outputs: int, chip: Chip) -> Any:
+    """A SimState with the shape and the range of each of its arrays."""
+    low, high = -1 - chip.max_state, chip.max_state
+    held: dict[str, Any] = {
+        "isyn": Register((n_hidden, n_synapses), low, high),
+        "vmem": Register((n_hidden,), low, high),
+        "spikes": Register((n_hidden,), 0, chip.max_spikes_hidden),
+        "isyn_out": Register((n_outputs,), low, high),
+        "vmem_out": Register((n_outputs,), low, high),
+    }
+    return SimState(**held)
 
 
 @eqx.filter_jit
-def _run(spec: Spec, events: Int[Array, "*batch time inputs"], state: SimState | None) -> Trace:
-    if events.ndim == 2:
-        trace = _run(spec, events[None], jax.tree.map(lambda x: x[None], state))
-        return jax.tree.map(lambda x: x[0], trace)
+def _run(
+    spec: Spec, events: Int[Array, "*batch time inputs"], state: SimState | None, record: bool
+) -> Trace:
     arrays, rest = eqx.partition(spec, eqx.is_array)
 
     def run(arrays, batched):  # type: ignore[no-untyped-def]
         return _scan(eqx.combine(arrays, rest), *batched)
 
-    return vmap_as_batch(run)(arrays, (events, state))
+    def in_one(events: Array, state: SimState | None) -> Trace:
+        trace: Trace = vmap_as_batch(run)(arrays, (events, state))
+        return trace
+
+    trace = in_batch(in_one, events, state, (spec.n_inputs,))
+    if record:
+        return trace
+    return trace._replace(isyn_out=None, spikes=None, vmem=None, isyn=None)
 
 
 def _scan(spec: Spec, events: Int[Array, "batch time inputs"], state: SimState | None) -> Trace:
-    neurons = _kernel.population(spec)
+    neurons, cap = _kernel.neurons(spec), spec.chip.max_spikes_in
 
     def step(state, events):  # type: ignore[no-untyped-def]
         state = _kernel.step(neurons, state, events)
         return state, state
 
     start = _pack(spec, state, len(events))
-    counts = jnp.swapaxes(events, 0, 1).astype(jnp.float32)
+    counts = jnp.swapaxes(jnp.minimum(events, cap), 0, 1).astype(jnp.float32)
     end, states = lax.scan(step, start, counts)
     over_time = _unpack(spec, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states))
     last = _unpack(spec, end)
-    return Trace(**over_time, state=SimState(**{name: last[name] for name in SimState._fields}))
+    return Trace(
+        **over_time,
+        cut_events=saturating_sum(jnp.maximum(events - cap, 0), (1, 2)),
+        state=SimState(**{name: last[name] for name in SimState._fields}),
+    )
 
 
 def _pack(spec: Spec, state: SimState | None, batch: int) -> _kernel.State:
