@@ -9,7 +9,6 @@ from pathlib import Path
 from ..._files import write_whole
 from ...hardware import dynapcnn, xylo
 from ...hardware.dynapcnn.check import require_integers as require_dynapcnn
-from ...hardware.xylo.check import require_integers as require_xylo
 from . import _dynapcnn, _xylo
 from ._footprint import Footprint
 from ._template import fill
@@ -70,7 +69,7 @@ def generate(spec: xylo.Spec | dynapcnn.Spec, *, name: str = "network") -> Progr
         "version": importlib.metadata.version("snnjax"),
     }
     if isinstance(spec, xylo.Spec):
-        require_xylo(spec)
+        xylo.require_integers(spec)
         made = _xylo.render(spec, values)
     elif isinstance(spec, dynapcnn.Spec):
         require_dynapcnn(spec)

@@ -118,8 +118,8 @@ def _warn_of_losses(spec: Spec, integers: Spec, scale: list[PerNeuron], how: Set
         lost += [f"`{threshold}[{n}]` becomes 1, and would be 0" for n in np.flatnonzero(vanished)]
         few = (most > 0) & (most < 2 ** (how.bits // 2 - 1)) & _is_bound(after[i], spec)
         lost += [
-            f"the weights of {what} {n} keep {int(most[n]).bit_length() + 1} bits of {how.bits}: "
-            "its threshold or bias takes all of its range"
+            f"the weights of {what} {n} keep {int(most[n]).bit_length() + 1} of {how.bits} bits, "
+            "since its threshold or bias takes all of its range"
             for n in np.flatnonzero(few)
         ]
     if lost:

@@ -1,5 +1,6 @@
 """The vendor's simulator, used as a black box to compare with."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -27,6 +28,15 @@ def evolve(spec: Spec, raster: np.ndarray) -> dict[str, np.ndarray]:
         "vmem": np.array(layer.rec_v_mem).T,
         "isyn": np.stack([np.array(x).T for x in isyn], axis=-1),
     }
+
+
+def assert_emulates(emulation, trace):
+    """Every spike and state of an emulation is the simulator's, the state at the end too."""
+    for name in emulation._fields:
+        ours, theirs = getattr(emulation, name), getattr(trace, name)
+        jax.tree.map(
+            lambda a, b, name=name: np.testing.assert_array_equal(a, b, err_msg=name), ours, theirs
+        )
 
 
 def _arguments(spec, core):

@@ -106,7 +106,8 @@ def test_it_equals_finite_differences_of_the_relaxation(
             np.testing.assert_allclose(
                 found, expected, rtol=1e-5, err_msg=jax.tree_util.keystr(path)
             )
-            assert abs(found) > 1e-3, path
+            unused = getattr(path[-1], "name", "") == "spikes" and not recurrent
+            assert (found == 0) if unused else abs(found) > 1e-3, path
 
 
 def learning_all(dashes=(1, 4), seed=0):
@@ -179,8 +180,9 @@ def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
     (_, emulation), grad = run(model)
     spec = xylo.quantize(xylo.map_network(model))
     trace = xylo.simulate(spec, np.zeros(shape, int))
-    for name, array in emulation._asdict().items():
-        assert array.shape == getattr(trace, name).shape
+    for a, b in zip(emulation[:-1], trace[:-2], strict=True):
+        assert a.shape == b.shape
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(emulation.state))
     assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(grad))
 
 

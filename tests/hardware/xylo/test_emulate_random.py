@@ -14,7 +14,7 @@ from snnjax import LIF, Residual, Sequential
 from snnjax.hardware import xylo
 from snnjax.surrogate import Atan, PeriodicExponential
 
-from .reference import evolve
+from .reference import assert_emulates, evolve
 
 STEPS, BATCH, DRAWS = 20, 2, 25
 GAINS, MEANS = (1, 3, 10, 30), (0.2, 1.0, 4.0, 12.0)
@@ -119,9 +119,7 @@ def descended(model, gradient):
 
 
 def assert_agree(spec, trace, emulation, gradient, x):
-    for name in emulation._fields:
-        simulated = np.asarray(getattr(trace, name))
-        np.testing.assert_array_equal(getattr(emulation, name), simulated, err_msg=name)
+    assert_emulates(emulation, trace)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
     for i, raster in enumerate(x):

@@ -148,12 +148,21 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
     with pytest.raises(ValueError, match="22 hidden and 4 output neurons, but `model` 6 and 4"):
         xylo.fidelity(other, spec, raster)
     with pytest.raises(ValueError, match="`raster` must have the shape"):
-        xylo.fidelity(synnet, spec, raster[0])
-    with pytest.raises(ValueError, match="`labels` must be one for each of the 6"):
-        xylo.fidelity(synnet, spec, raster, [1, 2])
+        xylo.fidelity(synnet, spec, raster[0, 0])
+    for labels in ([1, 2], np.zeros((6, 1), int)):
+        with pytest.raises(ValueError, match="`labels` must be one for each of the 6"):
+            xylo.fidelity(synnet, spec, raster, labels)
+    for label in (4, -1, 0.5):
+        with pytest.raises(ValueError, match="`labels` must be whole numbers from 0 to 3"):
+            xylo.fidelity(synnet, spec, raster, [0, 1, 2, 3, 0, label])
     for empty in (raster[:0], raster[:, :0]):
         with pytest.raises(ValueError, match="`raster` must hold a recording of a step or more"):
             xylo.fidelity(synnet, spec, empty)
+
+
+def test_one_recording_is_a_batch_of_one(synnet, spec, raster):
+    one, batch = (xylo.fidelity(synnet, spec, x, 2) for x in (raster[0], raster[:1]))
+    assert str(one) == str(batch)
 
 
 @pytest.mark.parametrize(("method", "bits"), [("channel", 8), ("channel", 2), ("least_squares", 3)])

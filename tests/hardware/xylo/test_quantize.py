@@ -90,7 +90,9 @@ def test_a_threshold_beyond_16_bits_scales_down_its_own_neuron_and_no_other(meth
         threshold=plain.threshold.at[2].set(3e4),
         threshold_out=plain.threshold_out.at[1].set(1e5),
     )
-    with pytest.warns(xylo.QuantizationWarning, match="the weights of hidden neuron 2 keep 3 bits"):
+    with pytest.warns(
+        xylo.QuantizationWarning, match="weights of hidden neuron 2 keep 3 of 8 bits"
+    ):
         integers = xylo.quantize(spec, method=method)
     others = xylo.quantize(plain, method=method)
     assert integers.threshold[2] == 32767
@@ -106,7 +108,8 @@ def test_a_threshold_beyond_16_bits_scales_down_its_own_neuron_and_no_other(meth
 def test_a_bias_beyond_16_bits_scales_down_its_own_neuron():
     spec = spec_of()
     spec = dataclasses.replace(spec, bias=spec.bias.at[3].set(-2e4))
-    integers = xylo.quantize(spec, method="channel")
+    with pytest.warns(xylo.QuantizationWarning, match="hidden neuron 3 keep 3 of 8 bits, since"):
+        integers = xylo.quantize(spec, method="channel")
     assert integers.bias[3] == -32767
     np.testing.assert_allclose(integers.w_in[:, 3], spec.w_in[:, 3] * 32767 / 2e4, atol=0.501)
 
