@@ -130,37 +130,39 @@ def _run(
     spec: Spec, events: Int[Array, "*batch time inputs"], state: SimState | None, record: bool
 ) -> Trace:
     arrays, rest = eqx.partition(spec, eqx.is_array)
+    cut = jnp.maximum(events - spec.chip.max_spikes_in, 0)
 
     def run(arrays, batched):  # type: ignore[no-untyped-def]
         return _scan(eqx.combine(arrays, rest), *batched)
 
-    def in_one(events: Array, state: SimState | None) -> Trace:
-        trace: Trace = vmap_as_batch(run)(arrays, (events, state))
-        return trace
+    def in_one(counts: Array, before: tuple[Array, SimState | None]) -> Trace:
+        cut_events, state = before
+        over_time = vmap_as_batch(run)(arrays, (counts, state))
+        return Trace(cut_events=cut_events, **over_time)
 
-    trace = in_batch(in_one, events, state, (spec.n_inputs,))
+    before = saturating_sum(cut, (-2, -1)), state
+    trace = in_batch(in_one, events - cut, before, (spec.n_inputs,))
     if record:
         return trace
     return trace._replace(isyn_out=None, spikes=None, vmem=None, isyn=None)
 
 
-def _scan(spec: Spec, events: Int[Array, "batch time inputs"], state: SimState | None) -> Trace:
-    neurons, cap = _kernel.neurons(spec), spec.chip.max_spikes_in
+def _scan(
+    spec: Spec, events: Int[Array, "batch time inputs"], state: SimState | None
+) -> dict[str, Any]:
+    """The fields of a Trace that a batch has, for events that the input channels take."""
+    neurons = _kernel.neurons(spec)
 
     def step(state, events):  # type: ignore[no-untyped-def]
         state = _kernel.step(neurons, state, events)
         return state, state
 
     start = _pack(spec, state, len(events))
-    counts = jnp.swapaxes(jnp.minimum(events, cap), 0, 1).astype(jnp.float32)
+    counts = jnp.swapaxes(events, 0, 1).astype(jnp.float32)
     end, states = lax.scan(step, start, counts)
     over_time = _unpack(spec, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states))
     last = _unpack(spec, end)
-    return Trace(
-        **over_time,
-        cut_events=saturating_sum(jnp.maximum(events - cap, 0), (1, 2)),
-        state=SimState(**{name: last[name] for name in SimState._fields}),
-    )
+    return over_time | {"state": SimState(**{name: last[name] for name in SimState._fields})}
 
 
 def _pack(spec: Spec, state: SimState | None, batch: int) -> _kernel.State:

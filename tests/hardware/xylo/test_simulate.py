@@ -90,7 +90,7 @@ def test_random_networks_match_the_vendors_simulator(core, synapses, aliases, bi
 
 def run_with(monkeypatch, within_range):
     """Traces of random networks, each with `_arithmetic.within_range` replaced and as it is."""
-    replaced = jax.jit(lambda spec, events: _scan(spec, events, None))
+    replaced = jax.jit(lambda spec, events: Trace(cut_events=0, **_scan(spec, events, None)))
     for seed in range(10):
         rng = np.random.default_rng(seed)
         spec = random_spec(rng, 2, 1, 0, 0, SHIFTS[0])
