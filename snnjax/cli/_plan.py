@@ -36,7 +36,7 @@ def plan(
         if plan is not None:
             used = transforms.plan(network, **transforms.load(plan)._asdict())
         else:
-            for row in opened.recipe.target.family.report(opened.recipe.deploy(opened.state.model)):
+            for row in opened.recipe.report(opened.state.model):
                 print(row)
             used = getattr(used, "before", used)
             if used is None:

@@ -107,7 +107,7 @@ def summary(opened: Opened, spec: Any, scores: Scores) -> str:
         limit = "any" if row.has is None else f"{row.has:,}"
         lines.append(f"  {_resource(row):<{width}}{row.used:>8,} of {limit}")
     lines += ["", "parameters"]
-    lines += [f"  {row}" for row in family(spec).report(spec)]
+    lines += [f"  {row}" for row in opened.recipe.report(opened.state.model)]
     lines += ["", "settings"]
     lines += [f"  {name} = {_as_text(value)}" for name, value in settings.items()]
     return "\n".join(lines) + "\n"

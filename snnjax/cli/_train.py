@@ -142,6 +142,6 @@ def _finish(opened: _runs.Opened, state: TrainState) -> None:
     spec = recipe.deploy(state.model)
     recipe.target.family.save(spec, run.spec)
     scores = recipe.score(state.model, spec, data)
-    write_whole(run.summary, _report.summary(opened, spec, scores))
+    write_whole(run.summary, _report.summary(opened._replace(state=state), spec, scores))
     _report.print_scores(scores)
     print(f"wrote {run.path}/: checkpoint, metrics.jsonl, {run.spec.name} and {run.summary.name}")

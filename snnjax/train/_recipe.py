@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 
 from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
-from ..nn import Chain
+from ..hardware import ParameterReport
+from ..nn import Chain, Network
 from ._fit import require_size, try_plan, without_warnings
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
@@ -280,10 +281,18 @@ class Recipe(Settings, abc.ABC):
         Raises:
             ValueError: if the network does not fit the chip, listing every limit that it breaks.
         """
+        return self.target.quantize(self._deployed(trained))
+
+    def report(self, trained: Trained) -> tuple[ParameterReport, ...]:
+        """The fate of each parameter of a trained network in `deploy`."""
+        return self.target.report(self._deployed(trained))
+
+    def _deployed(self, trained: Trained) -> Network:
+        """The network whose parameters the chip gets."""
         network, plan = trained.network, getattr(trained.plan, "before", trained.plan)
         if plan is not None and self.last_stage == "plan":
             network = transforms.burn_in(plan, network, key=self.random_key())
-        return self.target.quantize(network)
+        return network
 
     def score(self, trained: Trained, spec: Any, data: Data) -> Scores:
         """Count the right answers among the held-out data: in float, as trained, in integers."""

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .._typing import FloatArray, Key
+from ..hardware import ParameterReport
 from ..nn import Network
 from ._family import family
 
@@ -96,6 +97,11 @@ class Target:
         spec = self.call("quantize", self.call("map_network", network))
         self.family.require(spec)
         return spec
+
+    def report(self, network: Network) -> tuple[ParameterReport, ...]:
+        """The fate of each parameter of a network in `quantize`."""
+        rows: tuple[ParameterReport, ...] = self.call("report", self.call("map_network", network))
+        return rows
 
     def emulate(
         self, network: Network, events: Float[Array, "n steps *shape"]

@@ -43,7 +43,7 @@ def test_train_ends_with_the_three_accuracies_and_leaves_the_whole_folder(run):
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] < lines[0]["loss"]
     summary = (folder / "summary.txt").read_text()
-    for part in ("of 360", "hidden neurons", "tau_syn", "dash", "seed = 0"):
+    for part in ("of 360", "hidden neurons", "tau_syn", "integer 4", "seed = 0"):
         assert part in summary
 
 

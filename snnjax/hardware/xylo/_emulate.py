@@ -225,7 +225,7 @@ def _layer(
         threshold=whole.threshold,
         bias=whole.bias,
     )
-    spiking = Spiking(how.chip, cap, node.neurons.surrogate, scale)
+    spiking = Spiking(how.chip, cap, node.neurons.settings.surrogate, scale)
     return _Layer(parameters, spiking, tuple(i for i in node.feeds if i != index), node.skips)
 
 

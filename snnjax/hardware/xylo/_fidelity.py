@@ -59,7 +59,7 @@ def fidelity(
     records = jax.tree.map(np.asarray, run_network(model, events.astype(np.float32)))
     layers = _layers(nodes, spec, trace, records, events.shape[1])
     readout = nodes[-1]
-    kind = "output" if readout.neurons.output == "spikes" else "vmem"
+    kind = "output" if readout.neurons.settings.output == "spikes" else "vmem"
     answers = records[f"{readout.path}.{kind}"].sum(1).argmax(-1)
     theirs = trace.spikes_out if kind == "output" else trace.vmem_out
     answers_integers = theirs[:, late:].sum(1).argmax(-1)

@@ -162,14 +162,14 @@ def warn_of_caps(nodes: Sequence[Node], chip: Chip) -> None:
     """Warn of neurons that emit more or fewer spikes per step than those of the chip."""
     *hidden, readout = nodes
     caps = [(node, chip.max_spikes_hidden) for node in hidden]
-    if readout.neurons.output == "spikes":
+    if readout.neurons.settings.output == "spikes":
         caps.append((readout, chip.max_spikes_out))
     for node, cap in caps:
-        if node.neurons.max_spikes != cap:
+        most = node.neurons.settings.max_spikes
+        if most != cap:
             warnings.warn(
-                f"`{node.path}.max_spikes` is {node.neurons.max_spikes}, but these neurons emit up "
-                f"to {cap} spikes per step on the chip; train with max_spikes={cap} to see what "
-                "runs",
+                f"`{node.path}.max_spikes` is {most}, but these neurons emit up to {cap} spikes "
+                f"per step on the chip; train with max_spikes={cap} to see what runs",
                 MappingWarning,
                 stacklevel=3,
             )

@@ -51,7 +51,7 @@ class Node:
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.neurons.neurons
+        return self.neurons.shape[0]
 
     @property
     def recurrent(self) -> bool:
@@ -84,7 +84,7 @@ def readout_group(node: Node, chip: Chip) -> Group:
     Scaled like any other it would take all the range there is, and leave none for the weights.
     """
     group = node.group()
-    if node.neurons.output == "spikes":
+    if node.neurons.settings.output == "spikes":
         return group
     never = group.threshold >= chip.max_state
     return group._replace(threshold=jnp.where(never, jnp.inf, group.threshold))
@@ -176,19 +176,24 @@ def _node(
         )
     _require_neurons(places[1], neurons)
     n_in = linear.in_features if source is None else nodes[source].size
-    n_out = neurons.neurons * neurons.synapses
+    n_out = neurons.shape[0] * neurons.synapses
     if (linear.in_features, linear.out_features) != (n_in, n_out):
         raise ValueError(
             f"`{path}` maps {linear.in_features} to {linear.out_features}, but stands "
             f"between {n_in} and {n_out} (neurons times synapses of `{own}`)"
         )
-    weight = linear.weight.T.reshape(n_in, neurons.neurons, neurons.synapses)
+    weight = linear.weight.T.reshape(n_in, *neurons.shape, neurons.synapses)
     lag = 0 if source is None else nodes[source].lag + 1
     return Node(linear, neurons, places, {source: weight}, source, (), lag)
 
 
 def _require_neurons(place: Place, neurons: LIF) -> None:
+    settings = neurons.settings
     faults = {
+        f"has the shape {neurons.shape}; those of the chip are in a row": len(neurons.shape) > 1,
+        f"has a reset of {settings.reset!r}; the chip has 'subtract'": settings.reset != "subtract",
+        "has a refractory period, which the chip has not": settings.refractory > 0,
+        "has a reset without a gradient, `detach_reset`": settings.detach_reset,
         "transforms its state; map what `transforms.burn_in` gives": neurons.on_state is not None,
         f"has noise, a `noise_std` of {neurons.noise_std}; the chip has none: set it to 0": (
             neurons.noise_std != 0
@@ -250,7 +255,7 @@ def _require_agreement(nodes: Sequence[Node]) -> None:
                 )
             repeated_by[source] = node.path
     for node in nodes[:-1]:
-        if node.neurons.output != "spikes":
+        if node.neurons.settings.output != "spikes":
             raise unmappable(node.places[1], node.neurons, "passes on membrane potentials")
     dts = {node.path: node.neurons.dt for node in nodes}
     if len(set(dts.values())) > 1:
