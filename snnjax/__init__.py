@@ -32,4 +32,10 @@ from .nn import (
     record as record,
     run_chunked as run_chunked,
 )
-from .params import families as families, param as param, trainable as trainable
+from .params import (
+    bounded as bounded,
+    check_parameters as check_parameters,
+    families as families,
+    param as param,
+    trainable as trainable,
+)

@@ -4,9 +4,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from snnjax import LIF, Residual, Sequential, families, param, trainable
+from snnjax import (
+    LIF,
+    AdEx,
+    Leaky,
+    Residual,
+    Sequential,
+    bounded,
+    check_parameters,
+    families,
+    param,
+    trainable,
+)
 from snnjax._tree import leaves_with_path
 from snnjax.params import EQUINOX_FAMILIES, FAMILIES
 
@@ -187,3 +199,82 @@ def test_training_through_the_mask_leaves_the_frozen_as_they_are():
     grads = jax.grad(loss)(trained)
     np.testing.assert_array_equal(grads.gain, np.ones(3))
     assert grads.free is None
+
+
+# ----- valid ranges
+
+
+def descended(model, optimizer, steps=20):
+    """The model after steps that push every parameter down, and after as many up again and on."""
+    params = eqx.filter(model, eqx.is_inexact_array)
+    state = optimizer.init(params)
+
+    @jax.jit
+    @jax.numpy_dtype_promotion("standard")  # optax's Adam needs it
+    def step(params, state, sign):
+        grads = jax.tree.map(lambda p: sign + 0 * p, params)
+        updates, state = optimizer.update(grads, state, params)
+        return eqx.apply_updates(params, updates), state
+
+    ends = []
+    for sign, times in ((1.0, steps), (-1.0, 3 * steps)):
+        for _ in range(times):
+            params, state = step(params, state, sign)
+        ends.append(eqx.combine(params, model))
+    return ends
+
+
+@pytest.mark.parametrize("leak", LEAK_FAMILIES)
+def test_adam_drives_decays_out_of_their_range_and_bounded_does_not(leak):
+    model = Sequential(LIF(2, leak=leak, tau_mem=3e-3), Leaky(2, 0.9))
+    lost = descended(model, optax.adam(0.5))[0]
+    with pytest.raises(ValueError, match=r"`layers\[0\]\.leak\.\w+_mem\[0\]` must be from"):
+        check_parameters(lost)
+    ends = descended(model, bounded(optax.adam(0.5), model))
+    for end in ends:
+        check_parameters(end)
+    np.testing.assert_array_equal(ends[0].layers[0].bias, lost.layers[0].bias)
+
+
+def test_limits_of_a_chip_are_held():
+    model = Sequential(LIF(2, tau_mem=20e-3), LIF(2))
+    limits = {"taus": (1.3e-3, 0.07), "layers[1].threshold": (0.7, 1.1)}
+    low, high = descended(model, bounded(optax.sgd(0.3), model, limits=limits))
+    for end in (low, high):
+        check_parameters(end, limits)
+    np.testing.assert_allclose(low.layers[1].threshold, 0.7, rtol=1e-6)
+    np.testing.assert_allclose(high.layers[0].leak.tau_mem, 0.07, rtol=1e-6)
+    assert high.layers[0].threshold[0] > 2
+
+
+def test_a_threshold_in_millivolts_may_have_either_sign():
+    check_parameters(AdEx(2, threshold=-40.0))
+    end = descended(AdEx(2), bounded(optax.sgd(30.0), AdEx(2)))[0]
+    assert end.threshold < -100
+    check_parameters(end)
+
+
+def test_a_parameter_that_is_no_number_is_named():
+    bias = jnp.array([0, np.nan, 0.0])
+    bad = eqx.tree_at(lambda m: m.layers[0].bias, Sequential(LIF(3)), bias)
+    with pytest.raises(ValueError, match=r"^`layers\[0\]\.bias\[1\]` must be a number; got nan$"):
+        check_parameters(bad)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"layers[9].threshold": (0, 1)}, "`limits`: .* matches nothing"),
+        ({"thresholds": (2.0, 1.0)}, r"`limits` leave `layers\[0\].threshold` no value"),
+    ],
+)
+def test_limits_that_cannot_be_held_are_errors(limits, message):
+    with pytest.raises(ValueError, match=message):
+        bounded(optax.sgd(1.0), Sequential(LIF(2)), limits=limits)
+
+
+def test_bounded_needs_the_parameters():
+    optimizer = bounded(optax.sgd(1.0), LIF(2))
+    params = eqx.filter(LIF(2), eqx.is_inexact_array)
+    with pytest.raises(ValueError, match="`params` is needed"):
+        optimizer.update(params, optimizer.init(params))

@@ -1,5 +1,6 @@
 """Adaptive exponential integrate-and-fire layer."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -40,7 +41,7 @@ class AdEx(Neuron):
     v_reset: FloatArray
     tau_mem: FloatArray = param(family="taus")
     tau_adapt: FloatArray = param(family="taus")
-    threshold: FloatArray = param(family="thresholds")
+    threshold: FloatArray = param(family="thresholds", valid=(-math.inf, math.inf))
 
     hookable: ClassVar = ("vmem", "adaptation")
 

@@ -1,5 +1,6 @@
 """Izhikevich's neurons."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -34,7 +35,7 @@ class Izhikevich(Neuron):
     d: FloatArray
     r: FloatArray
     v_reset: FloatArray
-    threshold: FloatArray = param(family="thresholds")
+    threshold: FloatArray = param(family="thresholds", valid=(-math.inf, math.inf))
 
     hookable: ClassVar = ("vmem", "recovery")
 

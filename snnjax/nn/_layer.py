@@ -126,10 +126,14 @@ def as_float(x: ArrayLike, layer: Any) -> Float[Array, "..."]:
     """`x` as a floating-point array: of its dtype if it is one already, else of the layer's.
 
     Raises:
-        InputError: if it holds complex numbers.
+        InputError: if it is no array of real numbers.
     """
-    x = jnp.asarray(x)
-    if jnp.iscomplexobj(x):
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError):
+        shown = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else repr(x)[:60]
+        raise InputError(f"`x` must be an array of real numbers; got {shown}") from None
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) or jnp.iscomplexobj(x):
         raise InputError(f"`x` must hold real numbers; got {x.dtype}")
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float_dtype(layer, float))
 

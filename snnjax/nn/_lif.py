@@ -111,7 +111,7 @@ class LIF(Neuron):
         self.bias = None if bias is None else array_of("bias", bias, shape)
         to = reset_potential(v_reset, reset, shape)
         self.v_reset = None if to is None else jnp.broadcast_to(to, shape)
-        self.synapses, self.noise_std, self.dt = synapses, noise_std, dt
+        self.synapses, self.noise_std, self.dt = int(synapses), noise_std, dt
 
     @property
     def recurrent(self) -> bool:

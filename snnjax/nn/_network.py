@@ -9,7 +9,7 @@ import jax
 from .._checks import InputError
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Hooks, Layer, Records
-from ._static import alike, apply_static, static_state
+from ._static import alike, apply_static, require_one_argument, static_state
 
 Block: TypeAlias = Callable[..., Any]
 """A `Layer`, or anything else callable: applied at every time step."""
@@ -46,8 +46,8 @@ class Network(Layer):
 
         Raises:
             ValueError: if there are none, or if two have the same name.
-            TypeError: if one of them cannot be called or is a class, or if there is more than a
-                dictionary.
+            TypeError: if one of them cannot be called, is a class or needs several arguments, or
+                if there is more than a dictionary.
         """
         if len(layers) > 1 and any(isinstance(entry, Mapping) for entry in layers):
             raise TypeError("`layers` must be one dictionary of all layers, or layers without one")
@@ -58,6 +58,8 @@ class Network(Layer):
         for i, (name, layer) in enumerate(pairs):
             if not callable(layer) or isinstance(layer, type):
                 raise TypeError(f"`layers[{i}]` must be a layer; got {_instead(layer)}")
+            if not isinstance(layer, Layer):
+                require_one_argument(f"layers[{i}]", layer)
             if name is not None and name in [other for other, _ in pairs[:i]]:
                 raise ValueError(f"`layers[{i}]` must have a name of its own; got {name!r} again")
         self.names = tuple(name for name, _ in pairs)

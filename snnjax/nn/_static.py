@@ -63,8 +63,13 @@ def apply_static(
         return _apply(layer, x, state, key)
     except InputError:
         raise
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         name = getattr(layer, "__name__", type(layer).__name__)
+        if isinstance(layer, eqx.nn.Dropout) and key is None:
+            raise InputError(
+                f"`key` is needed by {name}; pass `key`, or switch dropout off with "
+                "`eqx.nn.inference_mode(model)`"
+            ) from None
         raise InputError(
             f"{name} fails on time steps of the shape {x.shape[1:]}: {error}"
         ) from error
@@ -103,6 +108,27 @@ def _apply_stateful(
 
 def _is_stateful(layer: Any) -> bool:
     return isinstance(layer, eqx.nn.StatefulLayer) and layer.is_stateful()
+
+
+def require_one_argument(name: str, layer: Callable[..., Any]) -> None:
+    """Raise TypeError if a layer that is no `Layer` needs more than one argument."""
+    if _is_stateful(layer):
+        return
+    try:
+        parameters = inspect.signature(layer).parameters.values()
+    except (TypeError, ValueError):  # A function of C tells nothing of its arguments.
+        return
+    needed = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(needed) > 1:
+        kind, others = type(layer).__name__, ", ".join(["x", *needed[1:]])
+        raise TypeError(
+            f"`{name}` ({kind}) takes {', '.join(needed)}, but a network passes one time step, x; "
+            f"wrap it: lambda x: layer({others})"
+        )
 
 
 def _takes_key(layer: Callable[..., Any]) -> bool:

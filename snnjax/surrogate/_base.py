@@ -24,7 +24,8 @@ class Surrogate(eqx.Module):
     """A spike function with surrogate derivatives, which subclasses define.
 
     A field given as a Python float is fixed. A field given as an array is trained like any
-    parameter, with the derivative of `relaxation`.
+    parameter, with the derivative of `relaxation`. `eqx.filter_grad` and `snnjax.trainable` tell
+    the two apart; plain `jax.grad` of a module takes a float for a parameter too.
 
     Attributes:
         above_zero: names of the fields that must be above 0.

@@ -157,7 +157,6 @@ def test_what_is_no_layer_with_a_state_is_an_error_that_says_how_to_wrap_it(run)
     ("layer", "message"),
     [
         (eqx.nn.MLP(3, 2, 4, 1, key=jax.random.key(0)), r"MLP fails on .* \(4,\): .*dot_general"),
-        (eqx.nn.GRUCell(4, 4, key=jax.random.key(0)), r"GRUCell fails on .* \(4,\): .*'hidden'"),
         (jnp.linalg.det, r"det fails on time steps of the shape \(4,\): "),
     ],
 )
@@ -165,3 +164,37 @@ def test_a_layer_that_fails_is_named_with_what_it_said(layer, message):
     with pytest.raises(ValueError, match=rf"^`layers\[1\]`: {message}") as caught:
         Sequential(IAF(4), layer)(jnp.ones((2, 4)))
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "x", ["spikes", None, [[1.0], [1.0, 2.0]], np.array([[object()]])], ids=repr
+)
+@pytest.mark.parametrize("layer", [IAF(1), LIF(1), Sequential(IAF(1))], ids=["IAF", "LIF", "net"])
+def test_an_input_that_is_no_array_of_numbers_is_an_error_of_ours(layer, x):
+    for call in (layer, layer.step, functools.partial(record, layer)):
+        with pytest.raises(ValueError, match="`x` must be an array of real numbers; got"):
+            call(x)
+
+
+def test_a_layer_of_several_arguments_says_how_to_wrap_it(key):
+    cell = eqx.nn.GRUCell(3, 3, key=key)
+    with pytest.raises(
+        TypeError, match=r"`layers\[1\]` \(GRUCell\) takes input, hidden, .*lambda x"
+    ):
+        Sequential(IAF(3), cell)
+    attention = eqx.nn.MultiheadAttention(1, 3, key=key)
+    with pytest.raises(TypeError, match=r"layer\(x, key_, value\)"):
+        Sequential(attention)
+    y, _ = Sequential(lambda x: cell(x, jnp.zeros(3)), IAF(3))(jnp.ones((2, 3)))
+    assert y.shape == (2, 3)
+
+
+def test_dropout_without_a_key_names_the_layer_and_the_cure():
+    with pytest.raises(ValueError, match=r"`layers\[1\]`: `key` is needed by Dropout; .*inference"):
+        Sequential(IAF(3), eqx.nn.Dropout(0.5))(jnp.ones((2, 3)))
+
+
+def test_sizes_may_be_numpy_integers():
+    layer = LIF((np.int64(2), np.int32(3)), synapses=np.int64(2), refractory=np.int8(1))
+    assert layer.shape == (2, 3)
+    assert all(type(n) is int for n in (*layer.shape, layer.synapses, layer.settings.refractory))

@@ -459,3 +459,20 @@ def test_input_of_a_wrong_shape_is_an_error_that_says_which_is_right(make):
         ValueError, match=r"`x` must have the shape \(time, 2, 3, 4\).*; got \(12, 24\)"
     ):
         make()(jnp.ones((12, 24)))
+
+
+class Noise(quant.Transform):
+    def __call__(self, x, *, key=None, threshold=None):
+        return x + jax.random.normal(key, x.shape, x.dtype)
+
+
+def test_each_state_of_a_neuron_has_noise_of_its_own(key):
+    # A layer that forgets at once: its states are the noise, and the current drives the membrane.
+    model = Sequential(LI(400, tau_mem=1e-6, tau_syn=1e-6))
+    noisy = transforms.apply(transforms.plan(model, states={"LI.*": Noise()}), model)
+    _, _, records = record(noisy, jnp.zeros((5, 400)), key=key)
+    isyn = np.asarray(records["layers[0].isyn"])
+    vmem = np.asarray(records["layers[0].vmem"]) - isyn
+    assert 0.9 < isyn.std() < 1.1
+    assert abs(np.corrcoef(isyn.ravel(), vmem.ravel())[0, 1]) < 0.1
+    assert abs(np.corrcoef(isyn[0], isyn[1])[0, 1]) < 0.2
