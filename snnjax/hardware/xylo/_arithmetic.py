@@ -96,7 +96,7 @@ def _share_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 def loss_of(x: FloatArray, part: FloatArray) -> FloatArray:
-    """What a state loses in a step: x >> dash, rounded down, but at least 1 towards zero.
+    """The decay of a state in one step: x >> dash, rounded down, and at least 1 towards zero.
 
     Args:
         x: the state.

@@ -129,9 +129,9 @@ def _of_integers(
 
 
 def _saturated_currents(isyn: np.ndarray, dash: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
-    """Where synaptic currents were at an end of what the chip holds, ahead of their decay.
+    """Whether each synaptic current was at a limit of the chip before its decay.
 
-    They are recorded after it, so what is looked for is what it leaves of an end.
+    Currents are recorded after their decay, so they are compared with the decayed limits.
     """
     left = [limit - (limit >> dash) for limit in limits]
     return np.isin(dash, 0, invert=True) & ((isyn == left[0]) | (isyn == left[1]))

@@ -21,7 +21,7 @@ from ._chips import Chip
 Method: TypeAlias = Literal["global", "channel", "least_squares"]
 
 _CLIPS = tuple(n / 10 for n in range(10, 2, -1))
-"""Where "least_squares" may cut weights off, as a share of the largest one; on a tie the first."""
+"""Clipping limits of "least_squares", relative to the largest weight; ties take the first."""
 
 PerNeuron: TypeAlias = Float[Array, " neurons"]
 
@@ -159,9 +159,9 @@ def _scale_one(group: Group, largest: PerNeuron, offset: PerNeuron, how: Setting
 
 
 def _best_clip(weights: Float[Array, "sources neurons synapses"], most: int) -> PerNeuron:
-    """Where to cut off weights of at most 1, so that the sum of squares of all changes is least.
+    """The clipping limit, for weights of at most 1, with the least sum of squared changes.
 
-    Weight after weight: so weights of 0 on the way change no bit of the sum.
+    The sum goes weight by weight, so weights of 0 change no bit of it.
     """
     clips = jnp.asarray(_CLIPS, weights.dtype)[:, None]
 

@@ -133,6 +133,6 @@ def _warn_of_losses(spec: Spec, integers: Spec, scale: list[PerNeuron], how: Set
 
 
 def _is_bound(group: Group, spec: Spec) -> np.ndarray:
-    """Which neurons have a threshold or bias at the end of its range, which bounds their scale."""
+    """Whether the threshold or bias of each neuron is at its limit, which bounds the scale."""
     bias = 0 if group.bias is None else np.abs(np.asarray(group.bias))
     return np.maximum(np.asarray(group.threshold), bias) == spec.chip.max_state

@@ -80,7 +80,8 @@ def assert_equal(model, x, method="channel", bits=None):
     return spec, trace
 
 
-@pytest.mark.parametrize(("bits", "largest"), [pytest.param(2, 1, marks=pytest.mark.slow), (4, 7)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "largest"), [(2, 1), (4, 7)])
 def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits, largest):
     spec, trace = assert_equal(network(0, 10), raster(2.0), bits=bits)
     assert spec.weight_shift_in == 8 - bits
@@ -88,6 +89,7 @@ def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits, largest
     assert trace.spikes_out.sum() > 50
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("method", "gain", "mean"),
     [
@@ -193,6 +195,7 @@ def flat(tree):
     return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
     model, x = synnet(), jnp.asarray(raster(0.7, 8, 8, 40), jnp.float32)
     late = xylo.latency(model)
@@ -205,6 +208,7 @@ def test_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
     assert float(a @ b / jnp.linalg.norm(a) / jnp.linalg.norm(b)) > 0.98
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mean", [0.5, 12.0])
 def test_gradients_are_finite_and_reach_every_parameter_that_is_trained(mean):
     model, x = network(0, 10), jnp.asarray(raster(mean), jnp.float32)

@@ -66,6 +66,7 @@ def relaxed(monkeypatch):
         monkeypatch.setattr(module, "loss_of", lambda x, part: x * part)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("chip", "synapses", "recurrent", "state_bits"),
     [("xylo1", 1, True, 16), ("audio3", 2, True, 16), ("audio3", 2, False, 5)],
@@ -140,6 +141,7 @@ def raster(mean, channels, batch=6, steps=40):
     return jnp.asarray(drawn, jnp.float32)
 
 
+@pytest.mark.slow
 def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integers_are_fine():
     model, x = learning_all(), raster(0.7, 6)
     late = xylo.latency(model)
@@ -167,6 +169,7 @@ def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integer
     assert names == {"weight", "tau_mem", "tau_syn", "threshold", "bias", "slope"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shape", [(0, 12, 6), (2, 0, 6)])
 def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
     model = learning_all((5, 7))
@@ -186,6 +189,7 @@ def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
     assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(grad))
 
 
+@pytest.mark.slow
 def test_a_batch_is_what_vmap_makes_of_its_sequences():
     """Sequences that saturate beside sequences that do not, in values and gradients."""
     model, x = learning_all((5, 7)), raster(0.5, 6, 4, 20).at[0].set(15)

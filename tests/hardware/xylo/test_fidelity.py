@@ -165,6 +165,7 @@ def test_one_recording_is_a_batch_of_one(synnet, spec, raster):
     assert str(one) == str(batch)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("method", "bits"), [("channel", 8), ("channel", 2), ("least_squares", 3)])
 def test_weights_that_the_scale_cuts_off_are_counted(synnet, raster, method, bits):
     mapped = xylo.map_network(synnet)

@@ -142,6 +142,7 @@ def test_integers_of_a_mapped_network_do_what_the_network_does():
     assert np.abs(np.asarray(out).sum(0) - np.asarray(y).sum(0)).max() <= 0.15 * len(x)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("tau_syn", [1.1e-3, 1.3e-3, 0.8e-3])
 def test_short_time_constants_do_not_silence_the_network(tau_syn):
     """Rockpool's mapper takes round(log2(tau/dt)) = 0 here, and the chip then hears nothing."""

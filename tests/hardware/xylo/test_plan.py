@@ -64,6 +64,7 @@ def per_neuron(real, whole):
     return scale
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("bits", [None, 4])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("make", NETWORKS)

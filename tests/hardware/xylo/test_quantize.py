@@ -58,6 +58,7 @@ def largest(*arrays):
     return max(float(jnp.abs(a).max()) for a in arrays)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_global_takes_the_largest_of_weights_and_biases_of_a_population_to_127(seed):
     spec = spec_of(seed)
@@ -69,6 +70,7 @@ def test_global_takes_the_largest_of_weights_and_biases_of_a_population_to_127(s
     assert largest(integers.w_out, integers.bias_out) == 127
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_channel_takes_the_largest_weight_of_every_neuron_to_127(seed):
     spec = spec_of(seed)
@@ -223,6 +225,7 @@ def test_works_under_jit():
     assert eqx.tree_equal(compiled, xylo.quantize(spec))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("bits", [2, 3, 8])
 def test_least_squares_is_the_best_of_its_candidates(bits):
     spec, most = spec_of(bias=None), 2 ** (bits - 1) - 1

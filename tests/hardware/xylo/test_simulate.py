@@ -77,6 +77,7 @@ def assert_trees_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("core", "synapses", "aliases", "biases"), FEATURES)
 def test_random_networks_match_the_vendors_simulator(core, synapses, aliases, biases):
     for seed in range(NETWORKS):
@@ -147,6 +148,7 @@ CORNERS = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("core", "fields", "most"),
     [
@@ -177,6 +179,7 @@ def test_a_network_of_the_size_of_a_chip_matches_the_vendors_simulator(make_spec
     assert_same(simulate(spec, raster), evolve(spec, raster))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("parts", [(1, 23), (10, 7, 7), (24, 0)])
 def test_a_sequence_in_chunks_is_the_sequence(make_spec, parts):
     spec = make_spec(aliases=[3, 0, -1, 5, -1, -1], bias=np.arange(6))
@@ -191,6 +194,7 @@ def test_a_sequence_in_chunks_is_the_sequence(make_spec, parts):
     assert_trees_equal(Trace(*joined, cut_events=cut, state=state), whole)
 
 
+@pytest.mark.slow
 def test_batch_vmap_jit_and_single_calls_agree(make_spec):
     spec = make_spec()
     raster = jnp.asarray(np.random.default_rng(0).integers(0, 9, (2, 3, 10, 3)))
