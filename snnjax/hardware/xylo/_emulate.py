@@ -16,7 +16,7 @@ from .._family import is_known
 from .._inputs import batch_of, in_batch, require_counts, require_shape, require_state
 from . import _gradient
 from ._arithmetic import share
-from ._chips import XYLO_AUDIO_3, Chip, get_chip
+from ._chips import Chip, get_chip
 from ._gradient import Inputs, Parameters, Spiking, States, later
 from ._integers import Group, Method, PerNeuron, Settings, rounded, scales, settings
 from ._map_network import lay_out, require_known, warn_of_caps
@@ -146,7 +146,7 @@ class Emulator(eqx.Module):
 def emulate(
     model: Chain,
     *,
-    chip: Chip | str = XYLO_AUDIO_3,
+    chip: Chip | str = "audio3",
     method: Method = "channel",
     bits: int | None = None,
 ) -> Emulator:

@@ -12,7 +12,7 @@ from ..._typing import FloatArray
 from ...nn import Chain
 from .._family import MappingWarning, Violation, entries, is_known, known, refuse
 from ._check import require
-from ._chips import XYLO_AUDIO_3, Chip, get_chip
+from ._chips import Chip, get_chip
 from ._integers import Group
 from ._nodes import Node, path_of, read, readout_group
 from ._spec import Part, Spec
@@ -32,7 +32,7 @@ _RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
 """The range of each kind of parameter, the upper end left out; others are finite."""
 
 
-def map_network(model: Chain, *, chip: Chip | str = XYLO_AUDIO_3) -> Spec:
+def map_network(model: Chain, *, chip: Chip | str = "audio3") -> Spec:
     """Lay a network out on a chip; nothing is rounded yet.
 
     Products and recurrence become input, recurrent and output weights of one hidden population. A

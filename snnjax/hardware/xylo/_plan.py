@@ -12,7 +12,7 @@ from ..._typing import PyTree
 from ...nn import LIF, Bitshifts, Chain, Decays, Taus
 from ...passthrough import straight_through
 from .. import _plan
-from ._chips import XYLO_AUDIO_3, Chip, get_chip
+from ._chips import Chip, get_chip
 from ._integers import Group, Method, PerNeuron, Settings, rounded, scales, settings
 from ._map_network import map_network
 from ._nodes import Node, layer_at, read, readout_group
@@ -54,7 +54,7 @@ class Plan(_plan.Plan):
 def plan(
     model: Chain,
     *,
-    chip: Chip | str = XYLO_AUDIO_3,
+    chip: Chip | str = "audio3",
     method: Method = "channel",
     bits: int | None = None,
     before: PyTree = None,
