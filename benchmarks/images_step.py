@@ -34,7 +34,7 @@ def run(settings: Settings) -> Path:
         return plain(transforms.apply(plan, model), x)
 
     def chip(model: Sequential, x: jax.Array) -> jax.Array:
-        spikes = dynapcnn.emulate(model, config.chip, input_shape=shape)(x).spikes_out
+        spikes = dynapcnn.emulate(model, chip=config.chip, input_shape=shape)(x).spikes_out
         return spikes[..., 0, 0].sum(axis=1)
 
     calls = {

@@ -8,7 +8,12 @@ from . import (
     surrogate as surrogate,
     transforms as transforms,
 )
-from .networks import SynNet as SynNet, fold_dsr as fold_dsr, from_ann as from_ann
+from .networks import (
+    SynNet as SynNet,
+    fold_batch_norm as fold_batch_norm,
+    fold_dsr as fold_dsr,
+    from_ann as from_ann,
+)
 from .nn import (
     ALIF as ALIF,
     DSRIF as DSRIF,

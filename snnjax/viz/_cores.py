@@ -29,24 +29,23 @@ def core_map(spec: dynapcnn.Spec) -> "Figure":
     """
     with extra("viz"):
         from matplotlib.figure import Figure
-    uses = dynapcnn.usage(spec)
-    rows = -(-len(uses) // _COLUMNS)
+    cores = spec.chip.cores
+    rows = -(-len(cores) // _COLUMNS)
     figure = Figure(figsize=(4.0 * _COLUMNS, 1.75 * rows + 0.4), layout="constrained", dpi=120)
     figure.suptitle(spec.chip.name, x=0.01, ha="left", fontsize=13, fontweight="bold")
     axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     layers = {layer.core: layer for layer in spec.layers}
-    for ax, use in zip(axes, uses, strict=False):
-        _draw(ax, use, layers.get(use.core), spec)
-    for ax in axes[len(uses) :]:
+    for number, ax in enumerate(axes[: len(cores)]):
+        _draw(ax, number, layers.get(number), spec)
+    for ax in axes[len(cores) :]:
         ax.set_axis_off()
     return figure
 
 
-def _draw(
-    ax: "Axes", use: dynapcnn.CoreUse, layer: dynapcnn.Core | None, spec: dynapcnn.Spec
-) -> None:
-    kinds = use.has._fields
-    for row, (used, has) in enumerate(zip(use.used, use.has, strict=True)):
+def _draw(ax: "Axes", core: int, layer: dynapcnn.Core | None, spec: dynapcnn.Spec) -> None:
+    has_all, kinds = spec.chip.cores[core], dynapcnn.Memory._fields
+    used_all = dynapcnn.Memory(0, 0, 0) if layer is None else layer.memory
+    for row, (used, has) in enumerate(zip(used_all, has_all, strict=True)):
         ax.barh(row, 1, 0.7, color=_IDLE if layer is None else _FREE)
         ax.barh(row, used / has, 0.7, color=_USED)
         if layer is not None:
@@ -67,7 +66,7 @@ def _draw(
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
     color = "#999999" if layer is None else "black"
-    ax.set_title(f"core {use.core}: {_caption(layer, spec)}", loc="left", fontsize=9, color=color)
+    ax.set_title(f"core {core}: {_caption(layer, spec)}", loc="left", fontsize=9, color=color)
 
 
 def _caption(layer: dynapcnn.Core | None, spec: dynapcnn.Spec) -> str:

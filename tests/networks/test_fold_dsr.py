@@ -212,7 +212,7 @@ def test_a_folded_network_of_ifs_is_one_for_a_chip(per_channel):
     rounded = jax.tree.map(lambda leaf: jnp.round(leaf * 64) / 8, products(model))
     model = eqx.tree_at(products, model, rounded)
     folded, state = fold_dsr(model)
-    spec = dynapcnn.map_network(folded, input_shape=(2, 8, 8), state=state)
+    spec = dynapcnn.map_network(folded, input_shape=(2, 8, 8), statistics=state)
     x = np.random.default_rng(0).poisson(0.8, (STEPS, 2, 8, 8)).astype(np.float32)
     _, _, wanted = recorded(model, x)
     for spikes, layer in zip(run_mapped(spec, x), (1, 4), strict=True):

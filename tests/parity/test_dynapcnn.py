@@ -156,10 +156,10 @@ def mapped(case):
     built = Built(settings, arrays)
     spec = dynapcnn.map_network(
         built.model,
-        "speck2f",
+        chip="speck2f",
         input_shape=built.shape,
         sensor=sensor_of(settings),
-        state=built.state,
+        statistics=built.state,
         cores=settings["cores"],
     )
     return spec, dynapcnn.quantize(spec, compat="sinabs", min_sqnr=0), built
@@ -198,7 +198,7 @@ def test_configuration_of_every_core(case):
     _, spec, _ = mapped(case)
     settings, arrays = load(FILE, case)
     wanted = json.loads(bytes(arrays["config"]))
-    config = dynapcnn.to_config(spec)
+    config = dynapcnn.export(spec)
     assert config["cnn_layers"].keys() == wanted.keys()
     for core, fields in config["cnn_layers"].items():
         # There, monitoring is set in a later step, for the cores that send to no other.
@@ -216,6 +216,7 @@ def test_configuration_of_every_core(case):
 
 @pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
-def test_configuration_reads_back(case):
+def test_configuration_reads_back(case, tmp_path):
     _, spec, _ = mapped(case)
-    assert eqx.tree_equal(dynapcnn.from_config(dynapcnn.to_config(spec)), spec)
+    dynapcnn.save(spec, tmp_path / "spec.json")
+    assert eqx.tree_equal(dynapcnn.load(tmp_path / "spec.json"), spec)

@@ -46,7 +46,7 @@ def share_of(spec, data):
 def test_mnist_above_97_percent_on_speck_and_within_half_a_point_of_float(config, data):
     model = trained(config, data, config.start(data))
     spec = config.deploy(model)
-    assert dynapcnn.check(spec, "speck2f") == ()
+    assert dynapcnn.check(spec, chip="speck2f") == ()
     rasters, labels = data.test
     scores = config.score(model, spec, data)
     shares = [share for _, _, share in scores.rows()]

@@ -1,5 +1,28 @@
 """DYNAP-CNN and Speck: chips with nine cores of convolutions and integrate-and-fire neurons."""
 
+from .._family import (
+    MappingWarning as MappingWarning,
+    ParameterReport as ParameterReport,
+    QuantizationWarning as QuantizationWarning,
+    Usage as Usage,
+    Violation as Violation,
+)
+from .._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity
+from . import compat as compat
+from ._check import check as check, require as require
+from ._chips import (
+    CHIPS as CHIPS,
+    DYNAPCNN as DYNAPCNN,
+    SPECK_2E as SPECK_2E,
+    SPECK_2F as SPECK_2F,
+    Chip as Chip,
+    Memory as Memory,
+)
+from ._compare_events import (
+    EventComparison as EventComparison,
+    LayerComparison as LayerComparison,
+    compare_events as compare_events,
+)
 from ._discretize import (
     Discretized as Discretized,
     discretization_scale as discretization_scale,
@@ -7,56 +30,20 @@ from ._discretize import (
     discretize_core as discretize_core,
     joint_scale as joint_scale,
 )
-from ._layers import (
-    discretize_conv as discretize_conv,
-    discretize_conv_spike as discretize_conv_spike,
-    discretize_spike as discretize_spike,
+from ._emulate import Emulation as Emulation, emulate as emulate
+from ._events import Events as Events, to_events as to_events, to_raster as to_raster
+from ._fidelity import fidelity as fidelity
+from ._load import load as load
+from ._map_network import (
+    map_network as map_network,
+    pad_readout as pad_readout,
+    place as place,
 )
-from .check import Violation as Violation, check as check, require as require
-from .comparison import (
-    EventComparison as EventComparison,
-    LayerComparison as LayerComparison,
-    compare_events as compare_events,
-)
-from .emulate import Emulation as Emulation, emulate as emulate
-from .events import (
-    Events as Events,
-    EventTrace as EventTrace,
-    simulate_events as simulate_events,
-    to_events as to_events,
-    to_raster as to_raster,
-)
-from .export import (
-    from_config as from_config,
-    from_json as from_json,
-    load as load,
-    save as save,
-    to_config as to_config,
-    to_json as to_json,
-)
-from .fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity, fidelity as fidelity
-from .map import map_network as map_network, pad_readout as pad_readout
-from .plan import Plan as Plan, plan as plan
-from .quantize import QuantizationWarning as QuantizationWarning, quantize as quantize
-from .report import (
-    CoreActivity as CoreActivity,
-    CoreLoss as CoreLoss,
-    CoreUse as CoreUse,
-    activity as activity,
-    quantization_report as quantization_report,
-    usage as usage,
-)
-from .simulate import SimState as SimState, Trace as Trace, simulate as simulate
-from .spec import (
-    CHIPS as CHIPS,
-    DYNAPCNN as DYNAPCNN,
-    SPECK_2E as SPECK_2E,
-    SPECK_2F as SPECK_2F,
-    Chip as Chip,
-    Core as Core,
-    Destination as Destination,
-    Memory as Memory,
-    Sensor as Sensor,
-    Spec as Spec,
-    get_chip as get_chip,
-)
+from ._plan import Plan as Plan, plan as plan
+from ._quantize import quantize as quantize, report as report
+from ._save import FORMATS as FORMATS, export as export, save as save
+from ._sensor import NoiseFilter as NoiseFilter, Sensor as Sensor
+from ._simulate import SimState as SimState, Trace as Trace, simulate as simulate
+from ._simulate_events import EventTrace as EventTrace, simulate_events as simulate_events
+from ._spec import Core as Core, Destination as Destination, Spec as Spec
+from ._usage import CoreActivity as CoreActivity, activity as activity, usage as usage

@@ -1,15 +1,19 @@
-"""The chips of the DYNAP-CNN family, as data."""
+"""The chips of the DYNAP-CNN family, as data; checks of integers that describe them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._family import Chip as AnyChip
 
 _KI = 1024
 
 
 class Memory(NamedTuple):
-    """Words of memory, as a core has them or as a layer takes them.
+    """Words of memory that a core has, or that a layer takes.
 
     Attributes:
         kernel: for weights.
@@ -22,7 +26,7 @@ class Memory(NamedTuple):
     bias: int
 
     def fits(self, core: "Memory") -> bool:
-        """Whether a layer that takes this much goes on a core that has that much."""
+        """Whether a core with that memory holds a layer that takes this much."""
         return all(need <= has for need, has in zip(self, core, strict=True))
 
 
@@ -32,18 +36,17 @@ CORES = (
     *[Memory(64 * _KI, 16 * _KI, _KI)] * 2,
     *[Memory(16 * _KI, 16 * _KI, _KI)] * 2,
 )
-"""The nine cores that every chip of the family has."""
+"""The nine cores of every chip of the family."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chip:
-    """What a chip can hold and how it computes.
+class Chip(AnyChip):
+    """Limits of a chip, and the bits it computes with.
 
     Sizes are (height, width). Sources: the vendor's overview of the chips (sinabs' documentation,
     "Chip Resources") for the geometry, sinabs 3.1 for the memories and the readout.
 
     Attributes:
-        name: the name of the product.
         cores: the memory of each core.
         max_input: largest input map of a core.
         max_output: largest map of neurons of a core, before pooling.
@@ -53,18 +56,15 @@ class Chip:
         max_padding: most zeros around a map, along each axis.
         pools: sizes of the sum pooling between cores, the same along both axes.
         max_destinations: most cores that a core, or the event sensor, sends its spikes to.
-        weight_bits: bits of a weight, sign included.
         bias_bits: bits of a bias, sign included.
-        state_bits: bits of a membrane potential or threshold, sign included.
         sensor_size: the map of the event sensor's layer.
-        has_sensor: whether the sensor is on the chip; otherwise its events come from outside.
+        has_sensor: whether an event sensor is on the chip.
         max_classes: most classes of the readout.
         readout_channels: class i is read from channel i*readout_channels of the last core.
-        max_synops: most synaptic operations per second of a core. None: the vendor says that there
-            is a limit, but not which.
+        max_synops: most synaptic operations per second of a core; None, since the vendor does not
+            publish the limit.
     """
 
-    name: str
     cores: tuple[Memory, ...] = CORES
     max_input: tuple[int, int] = (128, 128)
     max_output: tuple[int, int] = (64, 64)
@@ -74,9 +74,7 @@ class Chip:
     max_padding: int = 7
     pools: tuple[int, ...] = (1, 2, 4)
     max_destinations: int = 2
-    weight_bits: int = 8
     bias_bits: int = 8
-    state_bits: int = 16
     sensor_size: tuple[int, int] = (128, 128)
     has_sensor: bool = True
     max_classes: int = 15
@@ -84,9 +82,30 @@ class Chip:
     max_synops: float | None = None
 
 
-def bounds(bits: int) -> tuple[int, int]:
-    """The lowest and the highest integer of that many bits: -128 and 127 for 8."""
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+def whole(name: str, value: Any, least: int) -> int:
+    """A Python integer from anything that is one, NumPy's included.
+
+    Raises:
+        ValueError: if `value` is no integer, or below `least`.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not number or value < least:
+        raise ValueError(f"`{name}` must be an integer of at least {least}; got {value!r}")
+    return int(value)
+
+
+def wholes(name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
+    """A tuple of Python integers from any sequence of that length.
+
+    Raises:
+        ValueError: if `value` is no such sequence, or an entry is below `least`.
+    """
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
+    entries = tuple(value)
+    if len(entries) != length:
+        raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
+    return tuple(whole(f"{name}[{i}]", entry, least) for i, entry in enumerate(entries))
 
 
 SPECK_2E = Chip(name="Speck 2e")
@@ -99,16 +118,3 @@ CHIPS: Mapping[str, Chip] = MappingProxyType(
     {"speck2e": SPECK_2E, "speck2f": SPECK_2F, "dynapcnn": DYNAPCNN}
 )
 """The chips by their short names."""
-
-
-def get_chip(chip: Chip | str) -> Chip:
-    """The chip of a short name; a chip is returned as it is.
-
-    Raises:
-        ValueError: if there is no chip of that name; the message lists the names.
-    """
-    if isinstance(chip, Chip):
-        return chip
-    if chip not in CHIPS:
-        raise ValueError(f"`chip` must be a Chip or one of {', '.join(CHIPS)}; got {chip!r}")
-    return CHIPS[chip]

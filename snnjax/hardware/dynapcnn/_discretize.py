@@ -1,6 +1,6 @@
 r"""From real-valued parameters to the integers of a core.
 
-A core computes the same if its weights, biases, thresholds and membrane potentials are all
+A core computes the same spikes if its weights, biases, thresholds and membrane potentials are all
 multiplied by one number, its scale. For b bits, with lo = -2^(b-1) and hi = 2^(b-1) - 1:
 
     scale of one tensor   = min(hi/max(x), lo/min(x)), each where that side of zero is reached
@@ -8,10 +8,10 @@ multiplied by one number, its scale. For b bits, with lo = -2^(b-1) and hi = 2^(
                             the neurons start from a state, vmem (16)
     integer               = round(x*scale), half to even
 
-Source: sinabs, `backend/dynapcnn/discretize.py`. Three things differ from it, and are as there with
-`compat="sinabs"`: neurons without a lower bound get that of 16 bits, which does not take part in
-the scale (there it forces the scale down to 1 or less, which rounds every |weight| <= 0.5 to 0);
-numbers of one sign are scaled by the side of zero that they reach; and nothing exceeds its bits.
+Source: sinabs, `backend/dynapcnn/discretize.py`. Three rules differ, and are sinabs' with
+`compat="sinabs"`. Neurons without a lower bound get that of 16 bits, which does not constrain the
+scale; in sinabs it forces the scale down to 1 or less, which rounds every |weight| <= 0.5 to 0.
+Numbers of one sign are scaled by the side of zero that they reach. Nothing exceeds its bits.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ from jaxtyping import Array, Float, Int, Real
 
 from ..._typing import FloatArray
 from ...passthrough import clip_passthrough, round_passthrough
-from ._chips import Chip, bounds
-from .spec import SPECK_2F
+from .._family import bounds
+from ._chips import SPECK_2F, Chip
 
 Compat = Literal["sinabs"] | None
 
@@ -38,8 +38,8 @@ class Discretized(NamedTuple):
         threshold: of 16 bits, at least 1.
         min_vmem: of 16 bits.
         vmem: (out, height, width), of 16 bits; None for none.
-        scale: what the real numbers were multiplied by.
-        clipped: how many numbers did not fit their bits and were clipped, by array.
+        scale: factor of the real numbers.
+        clipped: number of entries that did not fit their bits and were clipped, by array.
     """
 
     weight: Real[Array, "out in ky kx"]
@@ -76,7 +76,7 @@ def discretize(x: FloatArray, scale: FloatArray | float, *, to_int: bool = True)
 
     Args:
         x: array of any shape.
-        scale: what `discretization_scale` gave.
+        scale: the factor, such as `discretization_scale` gives.
         to_int: give int32; otherwise rounded floating-point numbers, with the gradient of x*scale.
     """
     rounded = round_passthrough(jnp.where(x == 0, 0, x * scale))
@@ -131,8 +131,8 @@ def discretize_core(
         min_vmem: lower bound of the membrane potentials; None for that of 16 bits.
         vmem: (out, height, width), membrane potentials to begin with; None for zeros.
         chip: its bits.
-        percentile: of the weights' magnitudes, that the scale makes room for. Below 100 the largest
-            ones are clipped, and all others resolved more finely.
+        percentile: percentile of the weights' magnitudes that the scale makes room for. Below 100,
+            larger weights are clipped, and all others resolved more finely.
         to_int: give int32; otherwise rounded floating-point numbers, whose gradient passes straight
             through the rounding and the clipping, and does not reach the scale.
         compat: "sinabs" for the numbers of the peer.
@@ -187,7 +187,7 @@ def _within(weight: FloatArray, percentile: float) -> FloatArray:
         return weight
     # One of the weights, not a number between two: training and export must find the same.
     most = jnp.percentile(jnp.abs(weight), percentile, method="higher")
-    # Where most weights are zero the percentile can be as well, and nothing would be left.
+    # Where most weights are zero, so may be the percentile, which would clip all of them.
     return jnp.where(most > 0, jnp.clip(weight, -most, most), weight)
 
 
@@ -198,7 +198,7 @@ def _fit(
     to_int: bool,
     compat: Compat,
 ) -> tuple[Array | None, Int[Array, ""]]:
-    """`x` as integers within `limits`, and how many of them had to be clipped."""
+    """`x` as integers within `limits`, and the number of clipped entries."""
     if x is None:
         return None, jnp.zeros((), jnp.int32)
     integers = discretize(jnp.asarray(x), scale, to_int=False)

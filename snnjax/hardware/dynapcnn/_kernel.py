@@ -1,4 +1,4 @@
-"""What a core computes in a synchronous step, in integers."""
+"""The arithmetic of a core in a synchronous step, in integers."""
 
 from typing import Any, NamedTuple
 
@@ -7,14 +7,20 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ._chips import bounds
-from .spec import Core
+from .._family import bounds
+from ._spec import Core
+
+SUM_LIMIT = 2**24
+"""Largest magnitude of the sum of a step, potential included: float32 holds every integer up to it.
+
+`simulate` and `emulate` refuse sums beyond it. A chip would need seconds for so many events.
+"""
 
 _EXACT = 24
-"""Bits of the integers that float32 holds, all of them."""
+"""Bits of the integers that float32 holds without gaps."""
 
 _FAR = 2**30
-"""Where sums are cut: so far beyond 16 bits that whatever is added, they saturate."""
+"""Sums beyond this are replaced by it: far beyond SUM_LIMIT, and far from the ends of int32."""
 
 
 class Step(NamedTuple):
@@ -23,24 +29,23 @@ class Step(NamedTuple):
     Attributes:
         vmem: membrane potentials after reset and lower bound.
         spikes: spikes of each neuron.
-        saturated: whether the membrane potential would have left 16 bits.
+        total: membrane potentials before spikes, the exact sum of the step.
     """
 
     vmem: Int[Array, "*batch out y x"]
     spikes: Int[Array, "*batch out y x"]
-    saturated: Bool[Array, "*batch out y x"]
+    total: Int[Array, "*batch out y x"]
 
 
 def convolve(
     core: Core, counts: Int[Array, "n in height width"], weight_bits: int
 ) -> Int[Array, "n out y x"]:
-    """The sum of what the events add to each neuron, exactly, in int32.
+    """The exact sum of weights times numbers of events, in int32; sums beyond 2^30 are cut there.
 
-    Products of integers are slow on CPUs, so they are taken in float32, which is exact as long as
-    every partial sum is below 2^24. A weight is at most 2^(weight_bits-1) and a neuron has
-    `core.fan_in` of them; so many bits are left for the number of events on an input. Numbers that
-    have more are taken in digits of that many bits, one convolution for each; hardly any input
-    needs a second one. Sums beyond 2^30 are cut there.
+    CPUs multiply integers slowly, so the products are taken in float32, which is exact while every
+    partial sum is below 2^24. A weight is at most 2^(weight_bits-1) and a neuron has `core.fan_in`
+    of them; the bits that are left bound the number of events on an input. Larger numbers are split
+    into digits of that many bits, with one convolution for each digit. Few inputs need a second.
     """
     digit = _EXACT - (weight_bits - 1) - (core.fan_in - 1).bit_length()
     if digit < 1:
@@ -66,7 +71,11 @@ def convolve(
 def _cut(
     exact: Int[Array, "n out y x"], nearly: Float[Array, "n out y x"]
 ) -> Int[Array, "n out y x"]:
-    """`exact`, which may have wrapped, cut to +-2^30 where `nearly` says that it is beyond."""
+    """`exact`, which may have wrapped, or +-2^30 where `nearly` is beyond that.
+
+    With numbers of events up to 2^24, `nearly` sums at most 2^48 in magnitude and errs by less than
+    2^28, so that what is not cut has not wrapped.
+    """
     return jnp.where(nearly >= _FAR, _FAR, jnp.where(nearly <= -_FAR, -_FAR, exact))
 
 
@@ -77,7 +86,7 @@ def _in_integers(core: Core, counts: Int[Array, "n in height width"]) -> tuple[A
 
 
 def convolution(core: Core, x: Array, weight: Array) -> Array:
-    """What a core adds up, in the precision of `x` and `weight`; of `core` only sizes are used."""
+    """The convolution of a core in the precision of `x` and `weight`; `core` gives the sizes."""
     if core.kernel_size == core.input_shape[1:] and core.padding == (0, 0):
         return jnp.einsum("ncyx,fcyx->nf", x, weight, precision="highest")[..., None, None]
     return lax.conv_general_dilated(
@@ -91,18 +100,17 @@ def convolution(core: Core, x: Array, weight: Array) -> Array:
 
 
 def charge(
-    core: Core,
-    vmem: Int[Array, "*batch out y x"],
-    drive: Int[Array, "*batch out y x"],
-    state_bits: int,
-) -> tuple[Int[Array, "*batch out y x"], Bool[Array, "*batch out y x"]]:
-    """sat(vmem + drive + bias), and where that was cut."""
-    low, high = bounds(state_bits)
+    core: Core, vmem: Int[Array, "*batch out y x"], drive: Int[Array, "*batch out y x"]
+) -> Int[Array, "*batch out y x"]:
+    """The exact sum vmem + drive + bias."""
     total = vmem + drive
-    if core.bias is not None:
-        total = total + core.bias[:, None, None]
-    vmem = jnp.clip(total, low, high)
-    return vmem, vmem != total
+    return total if core.bias is None else total + core.bias[:, None, None]
+
+
+def left(total: Int[Array, "*any"], state_bits: int) -> Bool[Array, "*any"]:
+    """Whether integers are outside of that many bits."""
+    low, high = bounds(state_bits)
+    return (total < low) | (total > high)
 
 
 def fire(
@@ -111,28 +119,31 @@ def fire(
     drive: Int[Array, "*batch out y x"],
     state_bits: int,
 ) -> Step:
-    """One step of the neurons: vmem = sat(vmem + drive + bias), spikes, reset, lower bound."""
-    vmem, saturated = charge(core, vmem, drive, state_bits)
-    spikes = _spikes(core, vmem)
+    """One step of the neurons: the exact sum, spikes, reset, cut to the bits, lower bound."""
+    total = charge(core, vmem, drive)
+    spikes = _spikes(core, total)
     if core.reset == "zero":
-        vmem = jnp.where(spikes > 0, 0, vmem)
+        vmem = jnp.where(spikes > 0, 0, total)
     else:
-        vmem = vmem - spikes * core.threshold
+        vmem = total - spikes * core.threshold
+    vmem = jnp.clip(vmem, *bounds(state_bits))
     if core.min_vmem is not None:
         vmem = jnp.maximum(vmem, core.min_vmem)
-    return Step(vmem, spikes, saturated)
+    return Step(vmem, spikes, total)
 
 
-def _spikes(core: Core, vmem: Int[Array, "*batch out y x"]) -> Int[Array, "*batch out y x"]:
-    fires = vmem >= core.threshold
+def _spikes(core: Core, total: Int[Array, "*batch out y x"]) -> Int[Array, "*batch out y x"]:
+    fires = total >= core.threshold
     if core.max_spikes == 1:
         return fires.astype(jnp.int32)
-    # Half a unit more keeps the quotient clear of the whole numbers, so no rounding can change it.
-    # Integer division would be exact as well, but several times slower.
-    quotient = jnp.floor((vmem.astype(jnp.float32) + 0.5) / core.threshold.astype(jnp.float32))
+    # Division of floats is several times faster than that of integers, and off by one at most.
+    guess = total.astype(jnp.float32) / core.threshold.astype(jnp.float32)
+    quotient = jnp.floor(guess).astype(jnp.int32)
+    rest = total - quotient * core.threshold
+    quotient = quotient + (rest >= core.threshold).astype(jnp.int32) - (rest < 0).astype(jnp.int32)
     if core.max_spikes is not None:
         quotient = jnp.minimum(quotient, core.max_spikes)
-    return jnp.where(fires, quotient.astype(jnp.int32), 0)
+    return jnp.where(fires, quotient, 0)
 
 
 def rest(core: Core, batch: tuple[int, ...] = ()) -> Int[Array, "*batch out y x"]:
@@ -144,7 +155,7 @@ def rest(core: Core, batch: tuple[int, ...] = ()) -> Int[Array, "*batch out y x"
 
 
 def fan_out(core: Core) -> Int[Array, "height width"]:
-    """How many neurons an event at each place of the input map reaches."""
+    """Number of neurons that an event at each place of the input map reaches."""
     reached = [
         _reached(*sizes)
         for sizes in zip(
@@ -167,5 +178,5 @@ def _reached(size: int, out: int, kernel: int, stride: int, padding: int) -> Int
 
 
 def synops(core: Core, counts: Int[Array, "*any in height width"]) -> jax.Array:
-    """Synaptic operations that events cause: updates of a neuron, each event for itself."""
+    """Number of synaptic operations that events cause: updates of a neuron by one event."""
     return jnp.sum(counts.sum(axis=-3) * fan_out(core), axis=(-2, -1))

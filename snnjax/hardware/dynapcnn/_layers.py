@@ -1,162 +1,230 @@
-"""Discretisation of single layers, under the names that users of sinabs know.
+"""Layers of a network as what one core computes: a product, and integrate-and-fire neurons."""
 
-`quantize` does whole networks. Here a layer goes in and one with whole numbers comes out, with its
-scale; the layers given stay as they are.
-"""
-
-from typing import TypeVar
+import dataclasses
+import math
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+import numpy as np
 from jaxtyping import Array, Float
 
-from ..._typing import FloatArray
+from ..._typing import FloatArray, PyTree
+from ...networks import fold_into
+from ...neurons.iaf import IAFState
 from ...nn import IAF
-from ._chips import SPECK_2F, Chip
-from ._discretize import Compat, Discretized, discretize_core
-from ._neurons import level_of, require_mappable, with_levels
-
-Product = TypeVar("Product", eqx.nn.Conv2d, eqx.nn.Linear)
-Scale = Float[Array, ""]
+from .._family import is_known
+from ._spec import Core, Shape
 
 
-def discretize_conv_spike(
-    conv: Product,
-    neuron: IAF,
-    *,
-    vmem: FloatArray | None = None,
-    chip: Chip = SPECK_2F,
-    percentile: float = 100.0,
-    to_int: bool = True,
-    compat: Compat = None,
-) -> tuple[Product, IAF, Scale]:
-    """A convolution or linear layer and its neurons, with one scale.
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """The convolution of a core.
 
-    Args:
-        conv: the layer.
-        neuron: the neurons that it feeds.
-        vmem: their membrane potentials, which then take part in the scale; None for rest.
-        chip: its bits.
-        percentile: see `discretize_core`.
-        to_int: give int32; otherwise rounded floating-point numbers, which layers can run.
-        compat: "sinabs" for the numbers of the peer.
+    Attributes:
+        weight: (out, in, ky, kx).
+        bias: (out,); None for none.
+        input_shape: (in, height, width).
+        stride: (y, x).
+        padding: (y, x).
+        groups: number of groups of the layer; the weights between them are zeros.
+        dense: whether the layer is linear; its kernel covers the map, and zeros make it square.
+    """
 
-    Returns:
-        The layer, the neurons, and what both were multiplied by. Neurons without a lower bound get
-        that of 16 bits, unless they are `parallel`, which cannot have one.
+    weight: Float[Array, "out in ky kx"]
+    bias: Float[Array, " out"] | None
+    input_shape: Shape
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+    dense: bool = False
+
+    @property
+    def output_shape(self) -> Shape:
+        """(out, height, width).
+
+        Raises:
+            ValueError: if the kernel does not fit in the map.
+        """
+        return Core(
+            self.weight, input_shape=self.input_shape, stride=self.stride, padding=self.padding
+        ).output_shape
+
+    def given(self, weight: Float[Array, "out in ky kx"]) -> Float[Array, "out within y x"]:
+        """The entries of a kernel like `weight` that the layer has, without the zeros around."""
+        if self.groups > 1:
+            return _of_groups(weight, self.groups)
+        if not self.dense:
+            return weight
+        (y, x), (_, height, width) = self.padding, self.input_shape
+        return weight[:, :, y : y + height, x : x + width]
+
+    def with_norm(self, norm: eqx.nn.BatchNorm, statistics: eqx.nn.State | None) -> "Product":
+        """The product with a batch norm folded in; see `snnjax.fold_batch_norm`.
+
+        Raises:
+            ValueError: if there are no statistics; the message does not name the layer.
+        """
+        weight, bias = fold_into(self.weight, self.bias, norm, statistics)
+        return dataclasses.replace(self, weight=weight, bias=bias)
+
+
+def convolution(layer: eqx.nn.Conv, input_shape: Shape) -> Product:
+    """An `eqx.nn.Conv2d`; zeros between its groups make one kernel of several.
 
     Raises:
-        ValueError: if a core's neurons cannot do what `neuron` does.
+        ValueError: if it has a setting that cores lack; the message does not name the layer.
     """
-    found = _core(conv.weight, conv.bias, neuron, vmem, chip, percentile, to_int, compat)
-    return _filled(conv, found), _levelled(neuron, found), found.scale
-
-
-def discretize_conv(
-    conv: Product,
-    threshold: ArrayLike,
-    min_vmem: ArrayLike | None,
-    *,
-    vmem: FloatArray | None = None,
-    chip: Chip = SPECK_2F,
-    percentile: float = 100.0,
-    to_int: bool = True,
-    compat: Compat = None,
-) -> tuple[Product, Scale]:
-    """A convolution or linear layer, for neurons with that threshold and lower bound.
-
-    Args:
-        conv: the layer.
-        threshold: firing threshold of the neurons that it feeds.
-        min_vmem: their lower bound; None for that of 16 bits.
-        vmem: see `discretize_conv_spike`, as for the rest.
-        chip: its bits.
-        percentile: see `discretize_core`.
-        to_int: give int32.
-        compat: "sinabs" for the numbers of the peer.
-
-    Returns:
-        The layer, and what it was multiplied by.
-    """
-    found = discretize_core(
-        conv.weight,
-        conv.bias,
-        jnp.asarray(threshold, float),
-        None if min_vmem is None else jnp.asarray(min_vmem, float),
-        vmem,
-        chip=chip,
-        percentile=percentile,
-        to_int=to_int,
-        compat=compat,
-    )
-    return _filled(conv, found), found.scale
-
-
-def discretize_spike(
-    neuron: IAF,
-    weight: FloatArray,
-    bias: FloatArray | None = None,
-    *,
-    vmem: FloatArray | None = None,
-    chip: Chip = SPECK_2F,
-    percentile: float = 100.0,
-    to_int: bool = True,
-    compat: Compat = None,
-) -> tuple[IAF, Scale]:
-    """Neurons, for a layer with those weights and biases.
-
-    Args:
-        neuron: the neurons.
-        weight: weights of the layer that feeds them, of any shape.
-        bias: its biases; None for none.
-        vmem: see `discretize_conv_spike`, as for the rest.
-        chip: its bits.
-        percentile: see `discretize_core`.
-        to_int: give int32.
-        compat: "sinabs" for the numbers of the peer.
-
-    Returns:
-        The neurons, and what they were multiplied by.
-
-    Raises:
-        ValueError: if a core's neurons cannot do what `neuron` does.
-    """
-    found = _core(weight, bias, neuron, vmem, chip, percentile, to_int, compat)
-    return _levelled(neuron, found), found.scale
-
-
-def _core(
-    weight: FloatArray,
-    bias: FloatArray | None,
-    neuron: IAF,
-    vmem: FloatArray | None,
-    chip: Chip,
-    percentile: float,
-    to_int: bool,
-    compat: Compat,
-) -> Discretized:
-    try:
-        require_mappable(neuron, neuron.shape)
-    except ValueError as error:
-        raise ValueError(f"`neuron` (IAF) {error}") from None
-    return discretize_core(
-        weight,
-        bias,
-        level_of(neuron.threshold),
-        None if neuron.min_vmem is None else level_of(neuron.min_vmem),
-        vmem,
-        chip=chip,
-        percentile=percentile,
-        to_int=to_int,
-        compat=compat,
+    if layer.num_spatial_dims != 2:
+        raise ValueError(f"convolves over {layer.num_spatial_dims} axes; a core, over 2")
+    if any(step != 1 for step in layer.dilation):
+        raise ValueError(f"has a dilation of {layer.dilation}, but cores have none")
+    if layer.padding_mode != "ZEROS":
+        raise ValueError(f"pads with {layer.padding_mode!r}; cores pad with zeros")
+    if input_shape[0] != layer.in_channels:
+        raise ValueError(f"takes {layer.in_channels} channels, but gets maps of {input_shape}")
+    return Product(
+        weight=layer.weight if layer.groups == 1 else _expanded(layer.weight, layer.groups),
+        bias=None if layer.bias is None else layer.bias.ravel(),
+        input_shape=input_shape,
+        stride=_pair(layer.stride),
+        padding=_padding(layer.padding),
+        groups=layer.groups,
     )
 
 
-def _filled(conv: Product, found: Discretized) -> Product:
-    values = [x for x in (found.weight, found.bias) if x is not None]
-    return eqx.tree_at(lambda m: [x for x in (m.weight, m.bias) if x is not None], conv, values)
+def _expanded(
+    weight: Float[Array, "out within ky kx"], groups: int
+) -> Float[Array, "out in ky kx"]:
+    """The kernels of groups as one, with zeros between the groups."""
+    out, within, *kernel = weight.shape
+    apart = jnp.zeros((groups, out // groups, groups, within, *kernel), weight.dtype)
+    each = jnp.arange(groups)
+    apart = apart.at[each, :, each].set(weight.reshape(groups, out // groups, within, *kernel))
+    return apart.reshape(out, groups * within, *kernel)
 
 
-def _levelled(neuron: IAF, found: Discretized) -> IAF:
-    return with_levels(neuron, found.threshold, found.min_vmem)
+def _of_groups(
+    weight: Float[Array, "out in ky kx"], groups: int
+) -> Float[Array, "out within ky kx"]:
+    """The inverse of `_expanded`."""
+    out, channels, *kernel = weight.shape
+    apart = weight.reshape(groups, out // groups, groups, channels // groups, *kernel)
+    each = jnp.arange(groups)
+    return apart[each, :, each].reshape(out, channels // groups, *kernel)
+
+
+def _padding(padding: Any) -> tuple[int, int]:
+    if isinstance(padding, str):
+        if padding.upper() == "VALID":
+            return 0, 0
+        raise ValueError(f"has a padding of {padding!r}; give the numbers of zeros")
+    if any(before != after for before, after in padding):
+        raise ValueError(f"pads its sides differently, {padding}; cores pad both sides alike")
+    return _pair(before for before, _ in padding)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    y, x = values
+    return int(y), int(x)
+
+
+def linear(layer: eqx.nn.Linear, input_shape: Shape) -> Product:
+    """An `eqx.nn.Linear` on a flattened map, as a convolution whose kernel covers the map.
+
+    Kernels are square: if the map is not, zeros surround the kernel, and padding the map.
+
+    Raises:
+        ValueError: if the sizes do not fit; the message does not name the layer.
+    """
+    channels, height, width = input_shape
+    if "scalar" in (layer.in_features, layer.out_features):
+        raise ValueError("takes or gives a scalar; give it a size of 1")
+    if layer.in_features != channels * height * width:
+        raise ValueError(f"takes {layer.in_features} numbers, but gets maps of {input_shape}")
+    weight = layer.weight.reshape(-1, channels, height, width)
+    short = [max(height, width) - size for size in (height, width)]
+    before = _pair((n + 1) // 2 for n in short)
+    around = [(pad, n - pad) for pad, n in zip(before, short, strict=True)]
+    return Product(
+        weight=jnp.pad(weight, [(0, 0), (0, 0), *around]) if any(short) else weight,
+        bias=layer.bias,
+        input_shape=input_shape,
+        # Where the zeros cannot be the same on both sides, the padding has room for a second
+        # neuron, which the stride leaves out.
+        stride=_pair(1 + n % 2 for n in short),
+        padding=before,
+        dense=True,
+    )
+
+
+def require_mappable(layer: IAF, shape: tuple[int, ...]) -> None:
+    """Raise ValueError if `layer` has a setting that neurons of a core lack; it is not named."""
+    if layer.size != shape:
+        raise ValueError(f"has neurons of the shape {layer.size}, but gets {shape}")
+    if layer.reset not in ("subtract", "zero"):
+        raise ValueError(f"has a reset of {layer.reset!r}; cores have 'subtract' and 'zero'")
+    if layer.v_reset is not None and not _is_zero(layer.v_reset):
+        raise ValueError("has a `v_reset`, but cores reset to 0")
+    faults = {
+        "is recurrent, which cores are not": layer.w_rec is not None,
+        "has a refractory period, which cores have not": layer.refractory > 0,
+        "gives membrane potentials, but cores send spikes only": layer.output != "spikes",
+        "transforms its state; map what `transforms.burn_in` gives": layer.on_state is not None,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise ValueError(fault)
+    for name in ("threshold", "min_vmem"):
+        _one_number(name, getattr(layer, name))
+
+
+def _is_zero(x: FloatArray) -> bool:
+    return is_known(x) and not np.any(np.asarray(x))
+
+
+def _one_number(name: str, x: FloatArray | None) -> None:
+    if x is None or np.size(x) == 1:
+        return
+    if not is_known(x) or np.ptp(np.asarray(x)) > 0:
+        shape = np.shape(x)
+        raise ValueError(f"has a `{name}` of the shape {shape}, but a core has one for all")
+
+
+def level_of(x: FloatArray) -> Float[Array, ""]:
+    """The number that all entries have."""
+    return jnp.ravel(jnp.asarray(x, float))[0]
+
+
+def cap_of(layer: IAF) -> int | None:
+    """The most spikes of a neuron in a step; None for no cap."""
+    return None if math.isinf(layer.max_spikes) else int(layer.max_spikes)
+
+
+def start_of(layer: IAF, state: PyTree) -> FloatArray | None:
+    """The membrane potentials in the layer's state; None for zeros.
+
+    Raises:
+        ValueError: if `state` is not one of this layer, or that of a batch.
+    """
+    if state is None:
+        return None
+    if not isinstance(state, IAFState) or jnp.shape(state.vmem) != layer.size:
+        raise ValueError(
+            f"needs `statistics` with membrane potentials of the shape {layer.size}, or none; "
+            "`snnjax.nn.statistics(state)` of a network's state leaves them out"
+        )
+    return state.vmem
+
+
+def with_levels(layer: IAF, threshold: Float[Array, ""], min_vmem: Float[Array, ""]) -> IAF:
+    """The layer with another threshold and lower bound.
+
+    `parallel` neurons cannot have a lower bound and stay without.
+    """
+    level = jnp.broadcast_to(threshold, layer.threshold.shape)
+    layer = eqx.tree_at(lambda m: m.threshold, layer, level)
+    if layer.parallel:
+        return layer
+    lowest = jnp.broadcast_to(min_vmem, () if layer.min_vmem is None else layer.min_vmem.shape)
+    return eqx.tree_at(lambda m: m.min_vmem, layer, lowest, is_leaf=lambda x: x is None)

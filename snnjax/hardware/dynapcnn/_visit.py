@@ -9,8 +9,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
-from ._chips import Chip, bounds
-from .spec import Core
+from .._family import bounds
+from ._chips import Chip
+from ._spec import Core
 
 _SMALL, _LARGE = 64, 4096
 """Events in a compiled call. What is left over is filled up: two sizes to compile, not many."""

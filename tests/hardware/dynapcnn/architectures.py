@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Destination, Sensor, Spec
+from snnjax.hardware.dynapcnn import SPECK_2F, Core, Destination, Sensor, Spec
 
 from .reference import HIGH, LOW
 

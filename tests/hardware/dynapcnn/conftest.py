@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Destination, Spec
+from snnjax.hardware.dynapcnn import SPECK_2F, Core, Destination, Spec
 
 
 @pytest.fixture

@@ -38,12 +38,13 @@ def run_mapped(spec, x):
     """Spikes of each layer of a mapped, not yet quantised network, in double precision."""
     outputs = []
     for i, core in enumerate(spec.layers):
-        arriving = 0
-        for source, pool in spec.sources(i):
+        arriving = np.zeros((len(x), *core.input_shape))
+        for source, pool, shift in spec.sources(i):
             spikes = x if source is None else outputs[source]
             height, width = (n // pool for n in spikes.shape[2:])
             cut = spikes[:, :, : height * pool, : width * pool]
-            arriving = arriving + cut.reshape(*cut.shape[:2], height, pool, width, pool).sum((3, 5))
+            pooled = cut.reshape(*cut.shape[:2], height, pool, width, pool).sum((3, 5))
+            arriving[:, shift : shift + pooled.shape[1]] += pooled
         outputs.append(_run_core(core, arriving))
     return outputs
 

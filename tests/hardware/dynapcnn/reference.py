@@ -19,6 +19,7 @@ class Neurons:
         self.places = [(f, y, x) for f in range(out) for y in range(height) for x in range(width)]
         self.vmem = {place: int(start[place]) for place in self.places}
         self.saturated = 0
+        self.largest = 0
 
     def charge(self, place, value):
         """Add to a neuron, saturating."""
@@ -67,22 +68,26 @@ class Neurons:
             drive = self.bias[place[0]]
             for event, number in events.items():
                 drive += number * (self.synapse(place, *event) or 0)
-            self.charge(place, drive)
-            if self.vmem[place] >= self.threshold:
-                counts[place] = self.vmem[place] // self.threshold
+            total = self.vmem[place] + drive
+            self.largest = max(self.largest, abs(total))
+            self.saturated += not LOW <= total <= HIGH
+            if total >= self.threshold:
+                counts[place] = total // self.threshold
                 if self.core.max_spikes is not None:
                     counts[place] = min(counts[place], self.core.max_spikes)
-                left = self.vmem[place] - counts[place] * self.threshold
-                self.vmem[place] = 0 if self.core.reset == "zero" else left
+                left = total - counts[place] * self.threshold
+                total = 0 if self.core.reset == "zero" else left
+            self.vmem[place] = min(max(total, LOW), HIGH)
             self.bound(place)
         return counts
 
 
-def pooled(core, place, pool):
+def pooled(core, place, pool, shift):
     """Where a spike ends after a pool; None if it does not fill a window."""
     f, y, x = place
     _, height, width = core.pooled(pool)
-    return (f, y // pool, x // pool) if y // pool < height and x // pool < width else None
+    inside = y // pool < height and x // pool < width
+    return (f + shift, y // pool, x // pool) if inside else None
 
 
 def seen(sensor, event):
@@ -114,11 +119,11 @@ def run_events(spec, events, bias_period=None, duration=None):
         sent = {}
         for i in range(len(spec.layers)):
             fired = neurons[i].tick() if event is None and any(neurons[i].bias) else []
-            for source, pool in spec.sources(i):
+            for source, pool, shift in spec.sources(i):
                 if source is None:
                     arriving = [] if event is None else [seen(spec.sensor, tuple(event))]
                 else:
-                    arriving = [pooled(spec.layers[source], s, pool) for s in sent[source]]
+                    arriving = [pooled(spec.layers[source], s, pool, shift) for s in sent[source]]
                 for one in arriving:
                     if one is not None:
                         fired += neurons[i].take(one)
@@ -136,12 +141,12 @@ def run_steps(spec, raster):
         sent = {}
         for i in range(len(spec.layers)):
             arriving = {}
-            for source, pool in spec.sources(i):
+            for source, pool, shift in spec.sources(i):
                 for place, number in (places if source is None else sent[source]).items():
                     if source is None:
                         to = seen(spec.sensor, place)
                     else:
-                        to = pooled(spec.layers[source], place, pool)
+                        to = pooled(spec.layers[source], place, pool, shift)
                     if to is not None:
                         arriving[to] = arriving.get(to, 0) + number
             sent[i] = neurons[i].step(arriving)

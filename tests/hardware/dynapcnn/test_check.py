@@ -9,10 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.dynapcnn.check import check, require, require_integers
-from snnjax.hardware.dynapcnn.quantize import quantize
-from snnjax.hardware.dynapcnn.simulate import simulate
-from snnjax.hardware.dynapcnn.spec import (
+from snnjax.hardware.dynapcnn import (
     CHIPS,
     DYNAPCNN,
     SPECK_2F,
@@ -21,8 +18,12 @@ from snnjax.hardware.dynapcnn.spec import (
     Memory,
     Sensor,
     Spec,
-    get_chip,
+    check,
+    quantize,
+    require,
+    simulate,
 )
+from snnjax.hardware.dynapcnn._check import require_integers
 from snnjax.nn import IAF
 
 ROOMY = dataclasses.replace(
@@ -391,15 +392,15 @@ def test_limit(case):
 def test_the_memories_of_every_chip(chip):
     kernel = [16, 16, 16, 32, 32, 64, 64, 16, 16]
     neuron = [64, 64, 64, 32, 32, 16, 16, 16, 16]
-    for number, has in enumerate(get_chip(chip).cores):
+    for number, has in enumerate(CHIPS[chip].cores):
         assert has == (kernel[number] * 1024, neuron[number] * 1024, 1024)
         # 4 channels in and 1024 out with 2 by 2 kernels are 16 Ki words.
         spec = placed(
-            number, chip=get_chip(chip), channels=kernel[number] // 4, out=1024, kernel=(2, 2)
+            number, chip=CHIPS[chip], channels=kernel[number] // 4, out=1024, kernel=(2, 2)
         )
         assert check(spec) == ()
         spec = placed(
-            number, chip=get_chip(chip), channels=kernel[number] // 4 + 1, out=1024, kernel=(2, 2)
+            number, chip=CHIPS[chip], channels=kernel[number] // 4 + 1, out=1024, kernel=(2, 2)
         )
         assert [v.parameter for v in check(spec)] == ["layers[0].memory.kernel"]
 
@@ -438,9 +439,9 @@ def test_messages_name_the_layer_in_the_model(make_spec, replace):
 
 def test_a_network_for_another_chip(make_spec):
     spec = make_spec()
-    assert check(spec, "dynapcnn") == ()
+    assert check(spec, chip="dynapcnn") == ()
     small = dataclasses.replace(SPECK_2F, name="a small chip", cores=SPECK_2F.cores[:1])
-    assert {v.parameter for v in check(spec, small)} == {"layers", "layers[1].core"}
+    assert {v.parameter for v in check(spec, chip=small)} == {"layers", "layers[1].core"}
 
 
 def test_values_are_checked_and_sizes_are_not_by_the_simulator(make_spec, replace):
@@ -471,8 +472,8 @@ def test_what_is_not_known_is_passed_over(make_spec):
     assert run(spec).shape == spec.layers[0].weight.shape
 
 
-@pytest.mark.parametrize("call", [check, require, require_integers, simulate, quantize])
+@pytest.mark.parametrize("call", [check, require, simulate, quantize])
 def test_a_model_in_place_of_a_spec(call):
     arguments = (np.zeros((1, 1, 4, 4)),) if call is simulate else ()
-    with pytest.raises(TypeError, match="`spec` must be a Spec; got IAF: `map_network` makes one"):
+    with pytest.raises(TypeError, match="`spec` must be a Spec of snnjax.hardware.dynapcnn; got IAF: `map_network` makes one"):
         call(IAF(3), *arguments)

@@ -42,7 +42,7 @@ def case(name):
         return make(), shape, {"input_shape": shape}
     model = sensing()
     _, state = run_batch(model, np.stack([raster((1, 4, 6), seed) for seed in range(3)]))
-    return model, SENSOR.input_shape, {"sensor": SENSOR, "state": statistics(state)}
+    return model, SENSOR.input_shape, {"sensor": SENSOR, "statistics": statistics(state)}
 
 
 def drawn(model, seed):
@@ -147,7 +147,7 @@ def test_the_gradient_is_that_of_the_float_network_where_the_integers_are_fine()
 
     value, grad = gradient(lambda m: jax.vmap(m)(x)[0][..., None, None])
     fine_value, fine = gradient(
-        lambda m: dynapcnn.emulate(m, FINE, input_shape=shape)(x).spikes_out
+        lambda m: dynapcnn.emulate(m, chip=FINE, input_shape=shape)(x).spikes_out
     )
     assert fine_value == pytest.approx(float(value), rel=0.02)
     a, b = flat(grad), flat(fine)
@@ -210,7 +210,7 @@ def test_the_gradient_is_that_of_finite_differences_of_the_smooth_relaxation():
     x = np.random.default_rng(0).poisson(0.7, (6, *SMALL))
     mapped = dynapcnn.map_network(model, input_shape=SMALL)
     spec = dynapcnn.quantize(mapped)
-    scales = [loss.scale for loss in dynapcnn.quantization_report(mapped)]
+    scales = [row.scale for row in dynapcnn.report(mapped) if ".weight" in row.parameter]
     trace = dynapcnn.simulate(spec, x)
     assert trace.spikes_out.sum() > 3
     rng = np.random.default_rng(1)

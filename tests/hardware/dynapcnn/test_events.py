@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from snnjax.hardware import dynapcnn
-from snnjax.hardware.dynapcnn import _visit
-from snnjax.hardware.dynapcnn.events import Events, simulate_events, to_events, to_raster
-from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Spec
+from snnjax.hardware.dynapcnn import (
+    SPECK_2F,
+    Core,
+    Events,
+    Spec,
+    _visit,
+    simulate_events,
+    to_events,
+    to_raster,
+)
 
 from .architectures import ARCHITECTURES, made
 from .reference import run_events
@@ -37,7 +44,9 @@ def assert_same(trace, log, neurons, spec):
         np.testing.assert_array_equal(trace.state.vmem[i], vmem)
         assert trace.saturated[i] == neurons[i].saturated
         assert trace.waiting[i] == (vmem >= int(core.threshold)).sum()
-        np.testing.assert_array_equal(trace.counts[i], to_raster(trace.events[i], shape, 999, 1)[0])
+        np.testing.assert_array_equal(
+            trace.counts[i], to_raster(trace.events[i], shape, step=999, steps=1)[0]
+        )
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -45,7 +54,7 @@ def test_random_networks_match_plain_python_event_for_event(name):
     spikes, saturated, waiting = 0, 0, 0
     for seed in range(NETWORKS):
         spec, events, period = drawn(name, seed)
-        trace = simulate_events(spec, events, bias_period=period, duration=31)
+        trace = simulate_events(spec, events, bias_period=period, start=0, duration=31)
         assert_same(trace, *run_events(spec, events, period, 31), spec)
         spikes += len(trace.events[-1].time)
         saturated += sum(trace.saturated)
@@ -118,9 +127,9 @@ def test_a_raster_becomes_events_and_back(make_spec, seed):
     spec = make_spec()
     raster = np.random.default_rng(0).poisson(0.3, (6, *spec.input_shape))
     raster[2] = 0
-    events = to_events(spec, raster, 100, seed=seed)
+    events = to_events(spec, raster, step=100, seed=seed)
     assert (np.diff(events.time) >= 0).all()
-    np.testing.assert_array_equal(to_raster(events, spec.input_shape, 100, 6), raster)
+    np.testing.assert_array_equal(to_raster(events, spec.input_shape, step=100, steps=6), raster)
     # Spread over the step, not piled up at its start.
     first = events.time[events.time < 100]
     assert len(first) == raster[0].sum()
@@ -161,8 +170,8 @@ def test_other_bad_input(make_spec):
     with pytest.raises(ValueError, match=r"`bias_period` must be .* `layers\[0\] .* got None"):
         simulate_events(spec, events)
     with pytest.raises(ValueError, match="`step` must be at least 1; got 0"):
-        to_events(spec, np.ones((2, *spec.input_shape), int), 0)
+        to_events(spec, np.ones((2, *spec.input_shape), int), step=0)
     with pytest.raises(ValueError, match="must be one recording, without a batch"):
         to_events(spec, np.ones((3, 2, *spec.input_shape), int))
     with pytest.raises(ValueError, match="`steps` must be at least 2"):
-        to_raster(events, spec.input_shape, 1000, 1)
+        to_raster(events, spec.input_shape, step=1000, steps=1)

@@ -7,8 +7,8 @@ import pytest
 
 from snnjax import transforms
 from snnjax.hardware import dynapcnn
-from snnjax.hardware.dynapcnn._cores import candidates, match
-from snnjax.hardware.dynapcnn.spec import Core, Destination, Sensor, Spec
+from snnjax.hardware.dynapcnn import Core, Destination, Sensor, Spec
+from snnjax.hardware.dynapcnn._map_network import candidates, match
 from snnjax.nn import IAF, Flatten, Sequential, run_batch, statistics
 
 from .networks import NETWORKS, conv, linear, norm, raster, run_mapped
@@ -37,7 +37,7 @@ def test_an_average_pool_becomes_a_factor_on_the_next_weights_only():
     np.testing.assert_array_equal(second.bias, model.layers[3].bias.ravel())
     np.testing.assert_array_equal(third.weight.reshape(3, 4), model.layers[8].weight / 4)
     np.testing.assert_array_equal(third.bias, model.layers[8].bias)
-    assert [first.destinations, second.destinations] == [((1, 2),), ((2, 4),)]
+    assert [first.destinations, second.destinations] == [((1, 2, 0),), ((2, 4, 0),)]
 
 
 @pytest.mark.parametrize("size", [(3, 6), (7, 2), (4, 4)])
@@ -63,7 +63,7 @@ def test_a_residual_is_two_cores_that_feed_one():
     shape, make = NETWORKS["a residual"]
     spec = dynapcnn.map_network(make(), input_shape=shape)
     assert spec.layers[0].destinations == (Destination(1, 1), Destination(2, 1))
-    assert spec.sources(2) == ((0, 1), (1, 1))
+    assert spec.sources(2) == ((0, 1, 0), (1, 1, 0))
     assert [layer.path for layer in spec.layers] == [
         "layers[1]",
         "layers[2].layers[1]",
@@ -97,7 +97,7 @@ def test_a_batch_norm_is_folded_with_its_epsilon(mode, use_bias):
         x = np.stack([raster((1, 6, 6), seed + 10 * i) for i in range(5)])
         _, state = run_batch(model, x, statistics(state))
     state = statistics(state)
-    spec = dynapcnn.map_network(model, input_shape=(1, 6, 6), state=state)
+    spec = dynapcnn.map_network(model, input_shape=(1, 6, 6), statistics=state)
     x = raster((1, 6, 6), 99)
     want, _ = eqx.nn.inference_mode(model)(x, state)
     np.testing.assert_array_equal(run_mapped(spec, x)[-1][..., 0, 0], want)
@@ -110,7 +110,7 @@ def test_membrane_potentials_of_the_state_are_those_that_the_chip_starts_with():
     shape, make = NETWORKS["a residual"]
     model = make()
     _, state = model(raster(shape))
-    spec = dynapcnn.map_network(model, input_shape=shape, state=state)
+    spec = dynapcnn.map_network(model, input_shape=shape, statistics=state)
     np.testing.assert_array_equal(spec.layers[0].vmem, state[1].vmem)
     x = raster(shape, 1)
     want, _ = model(x, state)
@@ -119,9 +119,9 @@ def test_membrane_potentials_of_the_state_are_those_that_the_chip_starts_with():
     with pytest.raises(
         ValueError, match=r"`layers\[1\]` \(IAF\) needs a `state` with .* \(3, 6, 6"
     ):
-        dynapcnn.map_network(model, input_shape=shape, state=batched)
+        dynapcnn.map_network(model, input_shape=shape, statistics=batched)
     with pytest.raises(ValueError, match="`state` must be that of the network, with one entry"):
-        dynapcnn.map_network(model, input_shape=shape, state=state[:-1])
+        dynapcnn.map_network(model, input_shape=shape, statistics=state[:-1])
 
 
 # --- the sensor and the readout -------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_the_sensor_layer_stands_before_the_first_cores():
 @pytest.mark.parametrize("quantised", [False, True])
 def test_classes_are_spread_for_the_readout(quantised):
     shape, make = NETWORKS["dense only"]
-    spec = dynapcnn.map_network(make(), "speck2e", input_shape=shape)
+    spec = dynapcnn.map_network(make(), chip="speck2e", input_shape=shape)
     spec = dynapcnn.quantize(spec) if quantised else spec
     padded = dynapcnn.pad_readout(spec)
     weight = np.asarray(padded.layers[-1].weight)
@@ -190,7 +190,7 @@ def test_a_readout_that_outgrows_its_core_gets_another():
 
 def test_the_readout_of_the_dev_kit_needs_no_spreading():
     model = Sequential(Flatten(), linear(16, 5), IAF(5))
-    spec = dynapcnn.map_network(model, "dynapcnn", input_shape=(1, 4, 4))
+    spec = dynapcnn.map_network(model, chip="dynapcnn", input_shape=(1, 4, 4))
     assert dynapcnn.pad_readout(spec).layers[0].output_shape == (5, 1, 1)
 
 

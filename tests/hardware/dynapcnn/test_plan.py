@@ -53,11 +53,13 @@ def test_training_sees_folded_norms():
     model = Sequential(conv(1, 3, use_bias=False), norm(3, "ema", eps=0.3), IAF((3, 4, 4)))
     _, state = run_batch(model, np.stack([raster(SHAPE, seed) for seed in range(4)]))
     state = statistics(state)
-    plan = dynapcnn.plan(model, input_shape=SHAPE, state=state)
+    plan = dynapcnn.plan(model, input_shape=SHAPE, statistics=state)
     seen = transforms.apply(plan, model)
     assert isinstance(seen.layers[1], eqx.nn.Identity)
     assert seen.layers[0].bias is not None
-    assert_same_spikes(seen, integers(model, state=state), raster(SHAPE, 9), (None, None, None))
+    assert_same_spikes(
+        seen, integers(model, statistics=state), raster(SHAPE, 9), (None, None, None)
+    )
 
 
 def test_the_parameters_are_the_chips_integers_times_a_power_of_two():
@@ -89,7 +91,8 @@ def test_the_gradient_passes_straight_through():
         return eqx.filter_grad(total)(model)
 
     found = gradient(model)
-    scale = dynapcnn.quantization_report(dynapcnn.map_network(model, input_shape=SHAPE))[1].scale
+    rows = dynapcnn.report(dynapcnn.map_network(model, input_shape=SHAPE))
+    scale = next(row.scale for row in rows if row.parameter.startswith("layers[1].weight"))
     unit = 2.0 ** -round(np.log2(scale))
     np.testing.assert_allclose(found.layers[4].weight, scale * unit, rtol=1e-6)
     assert 0.7 < scale * unit < 1.42

@@ -50,10 +50,6 @@ PRODUCTS = {
         Sequential(conv(1, 2, 2, dilation=2), *READOUT),
         "`layers[0]` (Conv2d) has a dilation of (2, 2)",
     ),
-    "groups": (
-        Sequential(conv(1, 2), IAF((2, 4, 4)), conv(2, 2, 1, groups=2), *READOUT),
-        "`layers[2]` (Conv2d) has 2 groups",
-    ),
     "padding of other values": (
         Sequential(conv(1, 2, padding=1, padding_mode="REFLECT"), IAF((2, 6, 6))),
         "`layers[0]` (Conv2d) pads with 'REFLECT'",
@@ -164,9 +160,20 @@ POOLS = {
         pool(eqx.nn.MaxPool2d(2, 2), (2, 2)),
         "`layers[2]` (MaxPool2d) has no counterpart on the chip",
     ),
-    "of the input": (
+    "of an input of one channel": (
         Sequential(SumPool2d(2), conv(1, 2), IAF((2, 1, 1))),
-        "`layers[0]` (SumPool2d) pools the input",
+        "`model` pools its input of 1 channels",
+    ),
+    "of the input in one branch only": (
+        Sequential(
+            Parallel(
+                Sequential(SumPool2d(2), conv(1, 2, 1), IAF((2, 3, 3))),
+                Sequential(conv(1, 2, 2, stride=2), IAF((2, 3, 3))),
+            ),
+            conv(2, 2, 1),
+            IAF((2, 3, 3)),
+        ),
+        "`model` pools its input by [1, 2] in different branches",
     ),
     "not square": (
         pool(SumPool2d((2, 1)), (2, 4)),
@@ -203,7 +210,7 @@ POOLS = {
     ),
 }
 
-END = "`model` (Sequential) must end in one layer of neurons, with no pool, sum or product after it"
+END = "`model` (Sequential) must end in a layer of neurons, with no pool, sum or product after it"
 
 SHAPES = {
     "a pool at the end": (Sequential(conv(1, 2), IAF((2, 4, 4)), SumPool2d(2)), END),
@@ -227,11 +234,11 @@ SHAPES = {
     ),
     "concatenation": (
         Sequential(Concatenate(conv(1, 2), conv(1, 2)), IAF((4, 4, 4))),
-        "`layers[0]` (Concatenate) has no counterpart on the chip",
+        "`layers[0]` (Concatenate) concatenates what has not passed neurons",
     ),
     "a network between product and neurons": (
-        after(Sequential(IAF((2, 4, 4)))),
-        "`layers[1]` (Sequential) stands between a product and its neurons",
+        after(Residual(IAF((2, 4, 4)))),
+        "`layers[1]` (Residual) stands between a product and its neurons",
     ),
 }
 
@@ -264,7 +271,7 @@ def test_two_norms_are_refused_by_name():
     model = after(norm(2, "ema"), norm(2, "ema"), IAF((2, 4, 4)))
     state = model.initial_state()
     with pytest.raises(ValueError, match=r"`layers\[2\]` \(BatchNorm\) does not follow"):
-        dynapcnn.map_network(model, input_shape=(1, 6, 6), state=state)
+        dynapcnn.map_network(model, input_shape=(1, 6, 6), statistics=state)
 
 
 def test_what_is_no_network():
@@ -282,4 +289,4 @@ def test_the_shape_of_the_input_is_needed(shape):
 def test_an_unknown_chip():
     model = NETWORKS["a residual"][1]()
     with pytest.raises(ValueError, match="one of speck2e, speck2f, dynapcnn; got 'speck3'"):
-        dynapcnn.map_network(model, "speck3", input_shape=(1, 8, 8))
+        dynapcnn.map_network(model, chip="speck3", input_shape=(1, 8, 8))

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from snnjax.hardware import dynapcnn
-from snnjax.hardware.dynapcnn import _kernel
-from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Spec
+from snnjax.hardware.dynapcnn import SPECK_2F, Core, Spec, _kernel
 
 from .architectures import made
 from .reference import Neurons
@@ -15,13 +14,19 @@ from .reference import Neurons
 
 def test_how_full_the_cores_are(make_spec, replace):
     spec = replace(make_spec(), 1, core=5, bias=np.zeros(4, int))
-    uses = dynapcnn.usage(spec)
-    assert [use.core for use in uses] == list(range(9))
-    assert [use.layer for use in uses if use.layer] == [spec.name(0), spec.name(1)]
-    assert uses[0].used == (2 * 16 * 4, 3 * 16 * 8, 0)
-    assert uses[5].used == (3 * 16 * 4, 4 * 4 * 2, 4)
-    assert uses[5].has == SPECK_2F.cores[5]
-    assert all(use.used == (0, 0, 0) for use in uses if use.layer is None)
+    first, second = spec.name(0), spec.name(1)
+    assert dynapcnn.usage(spec) == (
+        ("cores", 2, 9, None),
+        ("kernel memory of core 0", 2 * 16 * 4, 16 * 1024, first),
+        ("neuron memory of core 0", 3 * 16 * 8, 64 * 1024, first),
+        ("kernel memory of core 5", 3 * 16 * 4, 64 * 1024, second),
+        ("neuron memory of core 5", 4 * 4 * 2, 16 * 1024, second),
+        ("bias memory of core 5", 4, 1024, second),
+    )
+    small = dataclasses.replace(SPECK_2F, cores=SPECK_2F.cores[:1])
+    uses = dynapcnn.usage(replace(spec, 0, core=None), chip=small)
+    assert {use.has for use in uses} == {1, None}
+    assert uses[1].resource == "kernel memory"
 
 
 @pytest.mark.parametrize(

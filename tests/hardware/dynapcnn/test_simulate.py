@@ -8,11 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.dynapcnn import _kernel
-from snnjax.hardware.dynapcnn._raster import MOST
-from snnjax.hardware.dynapcnn.events import simulate_events, to_events
-from snnjax.hardware.dynapcnn.simulate import SimState, simulate
-from snnjax.hardware.dynapcnn.spec import SPECK_2F, Core, Spec
+from snnjax.hardware.dynapcnn import (
+    SPECK_2F,
+    Core,
+    SimState,
+    Spec,
+    _kernel,
+    simulate,
+    simulate_events,
+    to_events,
+)
+from snnjax.hardware.dynapcnn._simulate import MAX_EVENTS as MOST
 
 from .architectures import ARCHITECTURES, made
 from .reference import HIGH, LOW, run_steps
@@ -90,12 +96,19 @@ RULES = {
         (20, 20, 20),
         0,
     ),
-    "the upper end of 16 bits": ({"threshold": HIGH}, (327, 1, 0), (0, 1, 0), (32700, 0, 0), 1),
-    "what is cut makes no spikes": (
+    "the upper end of 16 bits": ({"threshold": HIGH}, (327, 1, 0), (0, 1, 0), (32700, 33, 33), 1),
+    "spikes are taken off the exact sum": (
         {"threshold": 10000},
         (400, 0, 0),
-        (3, 0, 0),
-        (2767, 2767, 2767),
+        (4, 0, 0),
+        (0, 0, 0),
+        1,
+    ),
+    "the rest above a cap is cut": (
+        {"threshold": 100, "max_spikes": 2},
+        (400, 0, 0),
+        (2, 2, 2),
+        (HIGH, HIGH - 200, HIGH - 400),
         1,
     ),
     "the lower end of 16 bits": ({"weight": -WEIGHT}, (400, 1, 0), (0, 0, 0), (LOW, LOW, LOW), 2),
@@ -161,7 +174,7 @@ def test_a_sequence_in_chunks_is_the_sequence(parts):
     whole = simulate(spec, raster)
     state, traces = None, []
     for chunk in np.split(raster, np.cumsum(parts)[:-1], axis=1):
-        traces.append(simulate(spec, chunk, state))
+        traces.append(simulate(spec, chunk, state=state))
         state = traces[-1].state
     assert_trees_equal(state, whole.state)
     for i in range(len(spec.layers)):
@@ -182,8 +195,8 @@ def test_batch_vmap_jit_and_single_calls_agree():
     assert_trees_equal(jax.tree.map(lambda *x: jnp.stack(x), *singles), batched)
     nested = jax.vmap(lambda x: simulate(spec, x))(raster)
     assert_trees_equal(jax.tree.map(lambda x: x.reshape(4, *x.shape[2:]), nested), batched)
-    again = jax.jit(jax.vmap(lambda x, s: simulate(spec, x, s)))(flat, batched.state)
-    assert_trees_equal(again, simulate(spec, flat, batched.state))
+    again = jax.jit(jax.vmap(lambda x, s: simulate(spec, x, state=s)))(flat, batched.state)
+    assert_trees_equal(again, simulate(spec, flat, state=batched.state))
 
 
 def test_vmap_over_numbers_of_several_digits():
@@ -289,7 +302,7 @@ def test_bad_states(make_spec):
     raster = np.zeros((3, *spec.input_shape), int)
     state = simulate(spec, raster).state
     with pytest.raises(ValueError, match=r"state.vmem\[0\].*\(2, 3, 10, 8\).*got int32.*\(3, 10"):
-        simulate(spec, np.stack([raster, raster]), state)
+        simulate(spec, np.stack([raster, raster]), state=state)
 
 
 @pytest.mark.parametrize("mode", ["steps", "events"])
@@ -298,7 +311,7 @@ def test_bad_states_in_both_modes(make_spec, mode):
     raster = np.zeros((3, *spec.input_shape), int)
     first, second = simulate(spec, raster).state.vmem
     run = {
-        "steps": lambda state: simulate(spec, raster, state),
+        "steps": lambda state: simulate(spec, raster, state=state),
         "events": lambda state: simulate_events(spec, to_events(spec, raster), state=state),
     }[mode]
     for wrong, message in (

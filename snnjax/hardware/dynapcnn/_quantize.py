@@ -1,21 +1,24 @@
-"""From a mapped network to the integers that the chip holds; `_discretize` says how."""
+"""From a mapped network to the integers that the chip holds; `_discretize` has the equations."""
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import jax
 import numpy as np
 from jaxtyping import Array
 
 from ..._typing import FloatArray
-from .._limits import require_kind
+from .._family import (
+    ParameterReport,
+    QuantizationWarning,
+    is_known,
+    report_parameter,
+    require_mapped,
+    sqnr,
+)
+from ._check import require_one_kind
 from ._discretize import Compat, Discretized, discretize_core
-from .spec import ARRAYS, Core, Spec
-
-
-class QuantizationWarning(UserWarning):
-    """What was rounded is no longer what was trained."""
+from ._spec import ARRAYS, Core, Spec
 
 
 def quantize(
@@ -28,15 +31,16 @@ def quantize(
 ) -> Spec:
     """Round a mapped network to the integers of its chip, each core with a scale of its own.
 
-    `quantization_report` tells what became of each core.
+    `report` lists the changes of each parameter.
 
     Args:
-        spec: what `map_network` gave.
-        percentile: see `discretize_core`; one number, or one for each layer.
-        min_sqnr: signal to quantisation noise of a core's weights, in dB, below which it is warned
-            of.
-        max_zeroed: share of a core's weights that may round to 0 without a warning. One large
-            weight among small ones makes for a fine SQNR, and a network without the small ones.
+        spec: a spec that `map_network` returned.
+        percentile: percentile of the weights' magnitudes that the scale makes room for, see
+            `discretize_core`; one number, or one for each layer.
+        min_sqnr: signal to quantisation noise of a core's weights, in dB, below which a warning is
+            given.
+        max_zeroed: share of a core's weights above which rounding to 0 is warned of. One large
+            weight among small ones gives a fine SQNR, and loses the small ones.
         compat: "sinabs" for the numbers of the peer.
 
     Returns:
@@ -47,12 +51,12 @@ def quantize(
         TypeError: if `spec` is no Spec.
 
     Warns:
-        QuantizationWarning: for each core that loses more than that, or whose parameters had to be
+        QuantizationWarning: for each core that loses more than that, or whose parameters are
             clipped. Not under `jax.jit`, where values are not known.
     """
     found = discretize_layers(spec, percentile, compat)
     for i, (layer, values) in enumerate(zip(spec.layers, found, strict=True)):
-        if not isinstance(values.scale, jax.core.Tracer):
+        if is_known(values):
             _warn_of(spec.name(i), layer, values, min_sqnr, max_zeroed)
     return with_values(spec, found)
 
@@ -73,10 +77,9 @@ def discretize_layers(
     *,
     to_int: bool = True,
 ) -> tuple[Discretized, ...]:
-    """What `quantize` makes of each layer; see `discretize_core`."""
-    require_kind(spec, Spec)
-    if spec.quantized:
-        raise ValueError("`spec` is quantised already; give what `map_network` returns")
+    """The integers of each layer; see `discretize_core`."""
+    require_mapped(spec, Spec)
+    require_one_kind(spec)
     n = len(spec.layers)
     percentiles = [percentile] * n if isinstance(percentile, int | float) else list(percentile)
     if len(percentiles) != n:
@@ -91,13 +94,37 @@ def discretize_layers(
     )
 
 
-def sqnr(weight: FloatArray, integers: Array, scale: FloatArray) -> float:
-    """Signal to quantisation noise in dB: 10*log10(sum x^2 / sum (x - integer/scale)^2)."""
-    x, y = np.asarray(weight, np.float64), np.asarray(integers, np.float64) / float(scale)
-    signal, noise = float((x**2).sum()), float(((x - y) ** 2).sum())
-    if noise == 0:
-        return float("inf")
-    return float(10 * np.log10(signal / noise))
+def report(
+    spec: Spec, *, percentile: float | Sequence[float] = 100.0, compat: Compat = None
+) -> tuple[ParameterReport, ...]:
+    """The change of each parameter by `quantize` with the same settings.
+
+    Args:
+        spec: a spec that `map_network` returned.
+        percentile: see `quantize`.
+        compat: see `quantize`.
+
+    Returns:
+        A row for weights, biases, threshold, lower bound and first membrane potentials of each
+        layer, as far as it has them.
+
+    Raises:
+        ValueError: as `quantize` does.
+    """
+    return tuple(_rows(spec, discretize_layers(spec, percentile, compat)))
+
+
+def _rows(spec: Spec, found: Sequence[Discretized]) -> Iterator[ParameterReport]:
+    for i, (layer, values) in enumerate(zip(spec.layers, found, strict=True)):
+        whose = f" (`{layer.path}`)" if layer.path else ""
+        for name, real in layer.arrays().items():
+            yield report_parameter(
+                f"layers[{i}].{name}{whose}",
+                real,
+                getattr(values, name),
+                values.scale,
+                clipped=int(values.clipped[name]),
+            )
 
 
 def zeroed(weight: FloatArray, integers: Array) -> float:
@@ -109,7 +136,8 @@ def zeroed(weight: FloatArray, integers: Array) -> float:
 def _warn_of(
     name: str, layer: Core, values: Discretized, min_sqnr: float, max_zeroed: float
 ) -> None:
-    quality = sqnr(layer.weight, values.weight, values.scale)
+    weight = np.asarray(values.weight, np.float64) / float(values.scale)
+    quality = sqnr(layer.weight, weight)
     lost_share = zeroed(layer.weight, values.weight)
     faults = []
     if quality < min_sqnr:

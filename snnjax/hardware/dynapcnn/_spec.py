@@ -3,56 +3,73 @@
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Real
 
-from ._chips import (
-    CHIPS as CHIPS,
-    CORES as CORES,
-    DYNAPCNN as DYNAPCNN,
-    SPECK_2E as SPECK_2E,
-    SPECK_2F as SPECK_2F,
-    Chip as Chip,
-    Memory as Memory,
-    bounds as bounds,
-    get_chip as get_chip,
-)
-from ._sensor import Sensor as Sensor
+from .._family import Spec as AnySpec, as_array
+from ._chips import Chip, Memory, whole, wholes
+from ._sensor import Sensor
 
 Shape: TypeAlias = tuple[int, int, int]
 """(channels, height, width)."""
 
 
 class Destination(NamedTuple):
-    """Where a core sends its spikes.
+    """A layer that a core sends its spikes to.
 
     Attributes:
         layer: index into `Spec.layers`.
-        pool: height and width of the windows that it sums them over.
+        pool: height and width of the windows that the spikes are summed over.
+        shift: channel of the target that channel 0 arrives at. Cores with different shifts are
+            concatenated, those with the same are added.
     """
 
     layer: int
     pool: int = 1
+    shift: int = 0
 
 
-def _as_array(value: ArrayLike | None) -> Array | None:
-    """`value` as an array of JAX, its integers as int32; refuses those that int32 cannot hold."""
-    if value is None or isinstance(value, jax.Array):
-        array = value
-    else:
-        known = np.asarray(value)
-        limits = np.iinfo(np.int32)
-        if known.dtype.kind in "iu" and known.size:
-            low, high = int(known.min()), int(known.max())
-            if low < limits.min or high > limits.max:
-                raise ValueError(f"integers must fit in 32 bits; got {low} to {high}")
-        array = jnp.asarray(known)
-    if array is not None and jnp.issubdtype(array.dtype, jnp.integer):
-        return array.astype(jnp.int32)
-    return array
+class Source(NamedTuple):
+    """A layer that feeds another, seen from the target.
+
+    Attributes:
+        layer: index into `Spec.layers`; None for the input.
+        pool: height and width of the windows that its spikes are summed over.
+        shift: channel of the target that its channel 0 arrives at.
+    """
+
+    layer: int | None
+    pool: int = 1
+    shift: int = 0
+
+
+def _as_shape(value: Any) -> Shape:
+    channels, height, width = wholes("input_shape", value, 3, 1)
+    return channels, height, width
+
+
+def _as_stride(value: Any) -> tuple[int, int]:
+    y, x = wholes("stride", value, 2, 1)
+    return y, x
+
+
+def _as_padding(value: Any) -> tuple[int, int]:
+    y, x = wholes("padding", value, 2, 0)
+    return y, x
+
+
+def _as_cap(value: Any) -> int | None:
+    return None if value is None else whole("max_spikes", value, 1)
+
+
+def _as_destinations(value: Any) -> tuple[Destination, ...]:
+    least = {"layer": 0, "pool": 1, "shift": 0}
+    return tuple(
+        Destination(*(whole(f"destinations[{i}].{k}", n, least[k]) for k, n in fields.items()))
+        for i, to in enumerate(value)
+        for fields in [Destination(*to)._asdict()]
+    )
 
 
 ARRAYS = ("weight", "bias", "threshold", "min_vmem", "vmem")
@@ -62,8 +79,8 @@ ARRAYS = ("weight", "bias", "threshold", "min_vmem", "vmem")
 class Core(eqx.Module):
     """One layer as a core computes it: a convolution and integrate-and-fire neurons.
 
-    Axes are (height, width), as everywhere but in the vendor's files. Once quantised every array
-    holds integers (int32, within the chip's ranges); before that, real numbers.
+    Axes are (height, width), except in the vendor's files. A mapped core holds real numbers; a
+    quantised one holds integers (int32, within the ranges of the chip).
 
     Attributes:
         weight: (out, in, ky, kx); a linear layer is a kernel as large as its input map.
@@ -75,25 +92,27 @@ class Core(eqx.Module):
         stride: (y, x).
         padding: zeros on either side, (y, x).
         reset: what follows a spike: "subtract" takes the threshold off, "zero" takes vmem to 0.
-        max_spikes: most spikes of a neuron in a synchronous step, 1 for single spikes; None for as
-            many as fit. The chip has no steps, and no such number.
-        destinations: the layers that the spikes go to; none for the readout.
+        max_spikes: most spikes of a neuron in a synchronous step, 1 for single spikes; None for no
+            cap. The chip has no steps, and no such number.
+        destinations: the layers that the spikes go to; none for a readout.
         core: number of the core on the chip; None for not yet assigned.
         monitor: whether the chip reports the spikes to the outside.
-        path: where the neurons were in the model, for messages.
+        path: path of the neurons in the model, for messages.
     """
 
-    weight: Real[Array, "out in ky kx"] = eqx.field(converter=_as_array)
-    bias: Real[Array, " out"] | None = eqx.field(converter=_as_array, default=None)
-    threshold: Real[Array, ""] = eqx.field(converter=_as_array, default=1.0)
-    min_vmem: Real[Array, ""] | None = eqx.field(converter=_as_array, default=None)
-    vmem: Real[Array, "out y x"] | None = eqx.field(converter=_as_array, default=None)
-    input_shape: Shape = eqx.field(static=True, kw_only=True)
-    stride: tuple[int, int] = eqx.field(static=True, default=(1, 1))
-    padding: tuple[int, int] = eqx.field(static=True, default=(0, 0))
+    weight: Real[Array, "out in ky kx"] = eqx.field(converter=as_array)
+    bias: Real[Array, " out"] | None = eqx.field(converter=as_array, default=None)
+    threshold: Real[Array, ""] = eqx.field(converter=as_array, default=1.0)
+    min_vmem: Real[Array, ""] | None = eqx.field(converter=as_array, default=None)
+    vmem: Real[Array, "out y x"] | None = eqx.field(converter=as_array, default=None)
+    input_shape: Shape = eqx.field(static=True, kw_only=True, converter=_as_shape)
+    stride: tuple[int, int] = eqx.field(static=True, default=(1, 1), converter=_as_stride)
+    padding: tuple[int, int] = eqx.field(static=True, default=(0, 0), converter=_as_padding)
     reset: Literal["subtract", "zero"] = eqx.field(static=True, default="subtract")
-    max_spikes: int | None = eqx.field(static=True, default=None)
-    destinations: tuple[Destination, ...] = eqx.field(static=True, default=())
+    max_spikes: int | None = eqx.field(static=True, default=None, converter=_as_cap)
+    destinations: tuple[Destination, ...] = eqx.field(
+        static=True, default=(), converter=_as_destinations
+    )
     core: int | None = eqx.field(static=True, default=None)
     monitor: bool = eqx.field(static=True, default=False)
     path: str = eqx.field(static=True, default="")
@@ -104,15 +123,10 @@ class Core(eqx.Module):
                 "`weight` must have the shape (out, in, ky, kx), none of them 0; got "
                 f"{self.weight.shape}"
             )
-        if len(self.input_shape) != 3 or self.weight.shape[1] != self.input_shape[0]:
+        if self.weight.shape[1] != self.input_shape[0]:
             raise ValueError(
                 f"`input_shape` must be ({self.weight.shape[1]}, height, width), for a `weight` of "
                 f"the shape {self.weight.shape}; got {self.input_shape}"
-            )
-        if min(self.stride) < 1 or min(self.padding) < 0:
-            raise ValueError(
-                "`stride` must be at least 1 and `padding` at least 0; got "
-                f"{self.stride} and {self.padding}"
             )
         if min(self.output_shape) < 1:
             raise ValueError(
@@ -126,11 +140,6 @@ class Core(eqx.Module):
                 raise ValueError(f"`{name}` must have the shape {shape}; got {array.shape}")
         if self.reset not in ("subtract", "zero"):
             raise ValueError(f"`reset` must be 'subtract' or 'zero'; got {self.reset!r}")
-        if self.max_spikes is not None and self.max_spikes < 1:
-            raise ValueError(f"`max_spikes` must be None or at least 1; got {self.max_spikes}")
-        for destination in self.destinations:
-            if destination.pool < 1:
-                raise ValueError(f"`destinations`: a pool must be at least 1; got {destination}")
 
     @property
     def kernel_size(self) -> tuple[int, int]:
@@ -150,7 +159,7 @@ class Core(eqx.Module):
 
     @property
     def memory(self) -> Memory:
-        """The words of memory that the layer takes, in powers of two for the sake of addressing.
+        """The words of memory that the layer takes. Addresses round sizes up to powers of two.
 
         For c input and f output channels: kernel = c * 2^(ceil(log2(ky*kx)) + ceil(log2 f)),
         neuron = f * 2^(ceil(log2 height) + ceil(log2 width)), bias = f, or 0 without biases.
@@ -168,22 +177,17 @@ class Core(eqx.Module):
         """Weights that feed one neuron."""
         return self.weight.shape[1] * self.weight.shape[2] * self.weight.shape[3]
 
-    @property
-    def quantized(self) -> bool:
-        """Whether every array holds integers."""
-        return all(jnp.issubdtype(x.dtype, jnp.integer) for x in self.arrays().values())
-
     def arrays(self) -> dict[str, Array]:
         """The arrays by name, without those that are None."""
-        found = {name: getattr(self, name) for name in ARRAYS}
-        return {name: array for name, array in found.items() if array is not None}
+        found = self.parameters()
+        return {name: jnp.asarray(array) for name, array in found.items() if array is not None}
 
     def parameters(self) -> dict[str, Any]:
         """The arrays by name, those that are None too."""
         return {name: getattr(self, name) for name in ARRAYS}
 
     def pooled(self, pool: int) -> Shape:
-        """The map that a destination with that pool gets."""
+        """Shape of the map that arrives after sum pooling."""
         out, height, width = self.output_shape
         return out, height // pool, width // pool
 
@@ -193,14 +197,14 @@ def _bits(n: int) -> int:
     return (n - 1).bit_length()
 
 
-class Spec(eqx.Module):
+class Spec(AnySpec):
     """A network as a chip holds it.
 
     Attributes:
-        layers: each with a core of its own, such that spikes only go to later ones. The last one is
-            the readout.
+        layers: one for each core in use. Spikes only go to later layers; the last one is the
+            readout.
         inputs: indices of the layers that the input, or the sensor's layer, feeds.
-        sensor: the layer of the event sensor; None where events go to the cores directly.
+        sensor: the layer of the event sensor; None if events go to the cores directly.
         readout_stride: class i is channel i*readout_stride of the last layer; see `pad_readout`.
         chip: the chip that the network is meant for.
     """
@@ -221,24 +225,19 @@ class Spec(eqx.Module):
             )
         if self.readout_stride < 1:
             raise ValueError(f"`readout_stride` must be at least 1; got {self.readout_stride}")
-        sent = {layer: [("the input", self.fed_shape)] for layer in self.inputs}
+        fed = {layer: [("the input", self.fed_shape, 0)] for layer in self.inputs}
         for i, source in enumerate(self.layers):
-            for layer, pool in source.destinations:
+            for layer, pool, shift in source.destinations:
                 if layer <= i or layer >= len(self.layers):
                     raise ValueError(
                         f"`layers[{i}].destinations` must be later layers, of which there are "
                         f"{len(self.layers)}; got {layer}"
                     )
-                sent.setdefault(layer, []).append((f"layers[{i}]", source.pooled(pool)))
+                fed.setdefault(layer, []).append((f"layers[{i}]", source.pooled(pool), shift))
         for i, target in enumerate(self.layers):
-            if i not in sent:
+            if i not in fed:
                 raise ValueError(f"`layers[{i}]` gets no events: it is nobody's destination")
-            for name, shape in sent[i]:
-                if shape != target.input_shape:
-                    raise ValueError(
-                        f"`layers[{i}].input_shape` is {target.input_shape}, but {name} sends maps "
-                        f"of {shape}"
-                    )
+            _require_covered(i, target.input_shape, fed[i])
 
     def _indices(self) -> set[int]:
         return set(range(len(self.layers)))
@@ -260,23 +259,47 @@ class Spec(eqx.Module):
         """Number of answers of the readout."""
         return -(-self.layers[-1].weight.shape[0] // self.readout_stride)
 
-    @property
-    def quantized(self) -> bool:
-        """Whether every array holds integers."""
-        return all(layer.quantized for layer in self.layers)
+    def arrays(self) -> dict[str, Array]:
+        """The arrays of all layers, by names such as "layers[0].weight"."""
+        return {
+            f"layers[{i}].{name}": array
+            for i, layer in enumerate(self.layers)
+            for name, array in layer.arrays().items()
+        }
 
-    def sources(self, layer: int) -> tuple[tuple[int | None, int], ...]:
-        """Who feeds a layer: (index of the layer or None for the input, pool), in order."""
-        found: list[tuple[int | None, int]] = [(None, 1)] if layer in self.inputs else []
+    def sources(self, layer: int) -> tuple[Source, ...]:
+        """The layers that feed a layer, the input first, then in their order."""
+        found = [Source(None)] if layer in self.inputs else []
         for i, source in enumerate(self.layers):
-            found += [(i, d.pool) for d in source.destinations if d.layer == layer]
+            found += [
+                Source(i, to.pool, to.shift) for to in source.destinations if to.layer == layer
+            ]
         return tuple(found)
 
     def name(self, layer: int) -> str:
-        """What messages call a layer."""
+        """The name of a layer in messages: its index, and its path in the model."""
         path = self.layers[layer].path
         return f"layers[{layer}]" + (f" (`{path}`)" if path else "")
 
     def classes(self, spikes: Int[Array, "*batch channels y x"]) -> Any:
         """The numbers of spikes of each class, from those of the last layer's neurons."""
         return jnp.sum(spikes, axis=(-2, -1), dtype=spikes.dtype)[..., :: self.readout_stride]
+
+
+def _require_covered(layer: int, wanted: Shape, fed: list[tuple[str, Shape, int]]) -> None:
+    """Raise ValueError unless the maps that arrive cover the input channels of a layer."""
+    covered = np.zeros(wanted[0], bool)
+    for name, shape, shift in fed:
+        if shape[1:] != wanted[1:] or shift + shape[0] > wanted[0]:
+            at = f" from channel {shift}" if shift else ""
+            raise ValueError(
+                f"`layers[{layer}].input_shape` is {wanted}, but {name} sends maps of {shape}{at}"
+            )
+        covered[shift : shift + shape[0]] = True
+    if not covered.all():
+        missing = np.flatnonzero(~covered).tolist()
+        sent = ", ".join(f"{name} sends maps of {shape}" for name, shape, _ in fed)
+        raise ValueError(
+            f"`layers[{layer}].input_shape` is {wanted}, but {sent}: nothing reaches the "
+            f"channels {missing}"
+        )

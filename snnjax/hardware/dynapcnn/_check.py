@@ -1,34 +1,45 @@
-"""Holds a network against the limits of a chip."""
+"""Checks of a network against the limits of a chip."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from .._limits import Violation as Violation, refuse, require_kind
-from ._chips import Chip, Memory, bounds, get_chip
-from .spec import Core, Spec
+from .._family import (
+    Violation,
+    bounds,
+    entries,
+    find_chip,
+    known,
+    refuse,
+    require_kind,
+    require_quantized,
+)
+from ._chips import CHIPS, Chip, Memory
+from ._spec import Core, Spec
 
 Limit = float | str | tuple[float, ...]
 
 
-def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
+def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     """Every limit of a chip that a network breaks, all at once.
 
     Args:
-        spec: a network, quantised or only mapped. What depends on the integers is checked once
-            there are integers. Its values must be known: it cannot be called within `jax.jit`.
-        chip: the chip, or its short name; the one that `spec` is meant for if None.
+        spec: a network, quantised or only mapped. Limits of integers are checked once there are
+            integers. Arrays whose values are not known, under `jax.jit`, are passed over.
+        chip: the chip, or its short name; None for the one that `spec` is meant for.
 
     Returns:
         The violations: those of the whole network first, then those of each layer: its geometry,
         its memory, its values. Entries of one array that break the same limit make one violation,
         which names the first of them and counts the others.
+
+    Raises:
+        TypeError: if `spec` is no Spec.
     """
     require_kind(spec, Spec)
-    chip = spec.chip if chip is None else get_chip(chip)
+    chip = spec.chip if chip is None else find_chip(chip, CHIPS)
     return (
         *_network(spec, chip),
         *_geometry(spec, chip),
@@ -37,20 +48,24 @@ def check(spec: Spec, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     )
 
 
-def require(spec: Spec, chip: Chip | str | None = None) -> None:
+def require(spec: Spec, *, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
-    refuse(check(spec, chip))
+    refuse(check(spec, chip=chip))
 
 
 def require_integers(spec: Spec) -> None:
-    """Raise ValueError unless a network is quantised and its values, not its size, fit its chip.
-
-    Arrays whose values are not known, under `jax.jit`, are passed over.
-    """
+    """Raise an error unless a network is quantised and its values, not its size, fit its chip."""
     require_kind(spec, Spec)
-    if not spec.quantized:
-        raise ValueError("`spec` holds real numbers; make it integers with `quantize` first")
+    require_one_kind(spec)
+    require_quantized(spec, Spec)
     refuse(_values(spec, spec.chip))
+
+
+def require_one_kind(spec: Spec) -> None:
+    """Raise ValueError if a network holds integers and real numbers side by side."""
+    integers = [np.issubdtype(x.dtype, np.integer) for x in spec.arrays().values()]
+    if any(integers) and not all(integers):
+        refuse(v for i in range(len(spec.layers)) for v in _mixed(spec, i))
 
 
 def _network(spec: Spec, chip: Chip) -> Iterator[Violation]:
@@ -166,7 +181,7 @@ def _memory(spec: Spec, i: int, has: Memory) -> Iterator[Violation]:
 
 
 def _too_large(spec: Spec, i: int, chip: Chip) -> Iterator[Violation]:
-    """What is wrong with a layer that no core can hold; nothing for one that merely waits."""
+    """The memory that no core has for a layer without a core; none if some core does."""
     need = spec.layers[i].memory
     if any(need.fits(core) for core in chip.cores):
         return
@@ -189,17 +204,22 @@ def _too_large(spec: Spec, i: int, chip: Chip) -> Iterator[Violation]:
 
 def _values(spec: Spec, chip: Chip) -> Iterator[Violation]:
     for i, layer in enumerate(spec.layers):
-        known = {
-            name: np.asarray(array)
-            for name, array in layer.arrays().items()
-            if not isinstance(array, jax.core.Tracer)
-        }
-        for name, array in known.items():
-            if np.issubdtype(array.dtype, np.integer):
-                yield from _integers(spec, chip, i, name, array)
-            else:
-                yield from _reals(spec, i, name, array)
-        yield from _bound(spec, i, known)
+        yield from _mixed(spec, i)
+        values = known(layer.arrays())
+        for name, array in values.items():
+            rule = _integers if np.issubdtype(array.dtype, np.integer) else _reals
+            yield from rule(spec, chip, i, name, array)
+        yield from _bound(spec, i, values)
+
+
+def _mixed(spec: Spec, i: int) -> Iterator[Violation]:
+    arrays = spec.layers[i].arrays()
+    integers = [np.issubdtype(x.dtype, np.integer) for x in spec.arrays().values()]
+    for name, array in arrays.items():
+        if any(integers) and not np.issubdtype(array.dtype, np.integer):
+            parameter = f"layers[{i}].{name}"
+            message = f"`{parameter}` is {array.dtype}, but a quantised network holds integers only"
+            yield Violation(parameter, str(array.dtype), "int32", message)
 
 
 def _integers(spec: Spec, chip: Chip, i: int, name: str, array: np.ndarray) -> Iterator[Violation]:
@@ -208,49 +228,28 @@ def _integers(spec: Spec, chip: Chip, i: int, name: str, array: np.ndarray) -> I
     if name == "threshold":
         low = 1
     bad = (array < low) | (array > high)
-    parameter = f"layers[{i}].{name}"
-    yield from _entries(spec, i, parameter, array, bad, (low, high), f"from {low} to {high}")
+    yield from _bad(spec, i, name, array, bad, (low, high), f"from {low} to {high}")
 
 
-def _reals(spec: Spec, i: int, name: str, array: np.ndarray) -> Iterator[Violation]:
-    parameter = f"layers[{i}].{name}"
-    whole = any(np.issubdtype(x.dtype, np.integer) for x in spec.layers[i].arrays().values())
-    if whole:
-        message = f"`{parameter}` is {array.dtype}, but a quantised network holds integers only"
-        yield Violation(parameter, str(array.dtype), "int32", message)
+def _reals(spec: Spec, chip: Chip, i: int, name: str, array: np.ndarray) -> Iterator[Violation]:
     finite = np.isfinite(array)
-    yield from _entries(spec, i, parameter, array, ~finite, "finite", "finite")
+    yield from _bad(spec, i, name, array, ~finite, "finite", "finite")
     if name == "threshold":
-        yield from _entries(spec, i, parameter, array, finite & (array <= 0), 0, "above 0")
+        yield from _bad(spec, i, name, array, finite & (array <= 0), 0, "above 0")
 
 
-def _bound(spec: Spec, i: int, known: dict[str, np.ndarray]) -> Iterator[Violation]:
+def _bound(spec: Spec, i: int, values: dict[str, np.ndarray]) -> Iterator[Violation]:
     """A lower bound at or above the threshold makes neurons fire for ever."""
-    if {"threshold", "min_vmem"} <= known.keys():
-        bound, threshold = known["min_vmem"], known["threshold"]
-        bad = bound >= threshold
-        parameter, limit = f"layers[{i}].min_vmem", threshold.item()
+    if {"threshold", "min_vmem"} <= values.keys():
+        bound, threshold = values["min_vmem"], values["threshold"]
+        limit = threshold.item()
         expected = f"below the threshold, which is {limit:g}"
-        yield from _entries(spec, i, parameter, bound, bad, limit, expected)
+        yield from _bad(spec, i, "min_vmem", bound, bound >= threshold, limit, expected)
 
 
-def _entries(
-    spec: Spec,
-    i: int,
-    parameter: str,
-    array: np.ndarray,
-    bad: np.ndarray,
-    limit: Limit,
-    expected: str,
+def _bad(
+    spec: Spec, i: int, name: str, array: np.ndarray, bad: np.ndarray, limit: Limit, expected: str
 ) -> Iterator[Violation]:
-    """One violation for all entries of `array` that are `bad`."""
-    count = int(np.count_nonzero(bad))
-    if count:
-        index = np.unravel_index(np.argmax(bad), array.shape)
-        value = array[index].item()
-        entry = parameter + (f"[{', '.join(map(str, index))}]" if index else "")
-        path = spec.layers[i].path
-        whose = f" (`{path}`)" if path else ""
-        more = f" (and {count - 1} more)" if count > 1 else ""
-        message = f"`{entry}`{whose} is {value:g}; it must be {expected}{more}"
-        yield Violation(entry, value, limit, message)
+    """One violation for all entries of an array of a layer that are `bad`."""
+    why, owner = f"it must be {expected}", spec.layers[i].path
+    yield from entries(f"layers[{i}].{name}", array, bad, limit, why, owner=owner)

@@ -1,4 +1,4 @@
-"""How far synchronous steps are from the chip's events."""
+"""The difference between synchronous steps and the chip's events."""
 
 from typing import Any, NamedTuple
 
@@ -6,25 +6,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .._fidelity import require_recordings
-from ._raster import as_counts
-from .check import require_integers
-from .events import EventTrace, simulate_events, to_events
-from .simulate import simulate
-from .spec import Spec
+from .._fidelity import as_recordings
+from ._check import require_integers
+from ._events import to_events
+from ._simulate import simulate
+from ._simulate_events import EventTrace, simulate_events
+from ._spec import Spec
 
 
 class LayerComparison(NamedTuple):
     """One layer in both modes, over all recordings.
 
     Attributes:
-        layer: what messages call it.
+        layer: name of the layer.
         steps: spikes in synchronous steps.
         events: spikes event by event.
         difference: sum over recordings and neurons of the difference of their spike counts, as a
             share of the synchronous spikes; 0 if each neuron fires as often.
-        waiting: neurons left at or above their threshold at the end, per recording: spikes that the
-            chip has yet to emit.
+        waiting: neurons at or above their threshold at the end, per recording: spikes that the chip
+            has yet to emit.
+        saturated: number of times that the sum of a step left 16 bits.
     """
 
     layer: str
@@ -32,6 +33,7 @@ class LayerComparison(NamedTuple):
     events: int
     difference: float
     waiting: float
+    saturated: int
 
 
 class EventComparison(NamedTuple):
@@ -53,10 +55,10 @@ class EventComparison(NamedTuple):
 
     def __str__(self) -> str:
         width = max(len(layer.layer) for layer in self.layers)
-        lines = [f"{'layer':<{width}}      steps     events  difference    waiting"]
+        lines = [f"{'layer':<{width}}      steps     events  difference    waiting  saturated"]
         lines += [
             f"{x.layer:<{width}} {x.steps:>10,} {x.events:>10,} {x.difference:>11.1%} "
-            f"{x.waiting:>10.1f}"
+            f"{x.waiting:>10.1f} {x.saturated:>10,}"
             for x in self.layers
         ]
         lines.append(f"same class in {self.agreement:.1%} of {self.recordings} recordings")
@@ -68,7 +70,7 @@ class EventComparison(NamedTuple):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as what `json.dumps` takes."""
+        """The content for `json.dumps`."""
         return {**self._asdict(), "layers": [layer._asdict() for layer in self.layers]}
 
 
@@ -84,6 +86,12 @@ def compare_events(
 
     The events of a time step are spread evenly over it. Biases tick once a step, at its end.
 
+    A step adds up all its events before neurons fire; the chip takes one event after another, with
+    at most one spike of a neuron for each. So steps and events differ where events of both signs
+    cancel within a step, where a potential is cut to 16 bits or held at its lower bound between two
+    events, and where an event is worth several thresholds, which then wait for later events.
+    `simulate` has figures for three networks. `saturated` counts the steps whose sum left 16 bits.
+
     Args:
         spec: a quantised network.
         raster: numbers of events, `(time, channels, height, width)` or with a batch first.
@@ -97,20 +105,23 @@ def compare_events(
             or more, or not one label for each.
     """
     require_integers(spec)
-    counts = np.asarray(as_counts(raster, spec))
-    counts = counts if counts.ndim == 5 else counts[None]
-    require_recordings(counts.shape, labels)
-    steps = [np.asarray(x) for x in simulate(spec, counts, record=False).counts]
+    counts = as_recordings(raster, spec.input_shape, labels, classes=spec.n_classes)
+    trace = simulate(spec, counts, record=False)
+    steps = [np.asarray(x) for x in trace.counts]
     runs = [
         simulate_events(
             spec,
-            to_events(spec, one, step, seed=None if seed is None else seed + i),
+            to_events(spec, one, step=step, seed=None if seed is None else seed + i),
             bias_period=step,
+            start=0,
             duration=step * len(one),
         )
         for i, one in enumerate(counts)
     ]
-    layers = tuple(_layer(spec, i, steps[i], runs) for i in range(len(spec.layers)))
+    layers = tuple(
+        _layer(spec, i, steps[i], int(np.sum(trace.saturated[i])), runs)
+        for i in range(len(spec.layers))
+    )
     ours, theirs = (
         np.asarray(spec.classes(jnp.asarray(x))).argmax(-1)
         for x in (steps[-1], np.stack([run.counts[-1] for run in runs]))
@@ -124,7 +135,9 @@ def compare_events(
     )
 
 
-def _layer(spec: Spec, i: int, steps: np.ndarray, runs: list[EventTrace]) -> LayerComparison:
+def _layer(
+    spec: Spec, i: int, steps: np.ndarray, saturated: int, runs: list[EventTrace]
+) -> LayerComparison:
     events = np.stack([run.counts[i] for run in runs])
     total = int(steps.sum())
     return LayerComparison(
@@ -133,4 +146,5 @@ def _layer(spec: Spec, i: int, steps: np.ndarray, runs: list[EventTrace]) -> Lay
         events=int(events.sum()),
         difference=float(np.abs(steps - events).sum() / max(total, 1)),
         waiting=float(np.mean([run.waiting[i] for run in runs])),
+        saturated=saturated,
     )

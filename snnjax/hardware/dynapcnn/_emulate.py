@@ -1,0 +1,192 @@
+"""The chip's integers as a differentiable function of the network that they come from."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from ..._typing import PyTree
+from ...nn import Network
+from ...params import stop_frozen
+from .._family import is_known
+from .._inputs import batch_of, in_batch, require_counts, require_shape, require_state
+from . import _kernel
+from ._chips import Chip
+from ._gradient import Rules, follow, in_integers
+from ._map_network import lay_out
+from ._quantize import discretize_layers, with_values
+from ._sensor import Sensor
+from ._simulate import (
+    MAX_EVENTS,
+    Beyond,
+    SimState,
+    arriving,
+    beyond_of,
+    gather,
+    over_time,
+    refuse_beyond,
+    registers,
+    require_synchronous,
+    run_layers,
+)
+from ._spec import Shape, Spec
+
+_OUT_OF_RANGE = (
+    "`model` has a weight or bias that is not finite, or a threshold that is not above 0. Train "
+    "with a smaller rate, or hold these parameters with `frozen`"
+)
+
+
+class Emulation(NamedTuple):
+    """Result of an emulation, in float32, named as in a `Trace`. Tuples have an entry per layer.
+
+    All numbers are integers. `saturated` is in int32 and has no gradient.
+    """
+
+    spikes_out: Float[Array, "*batch time out y x"]
+    spikes: tuple[Float[Array, "*batch time out y x"], ...] | None
+    vmem: tuple[Float[Array, "*batch time out y x"], ...] | None
+    counts: tuple[Float[Array, "*batch out y x"], ...]
+    arrived: tuple[Float[Array, "*batch height width"], ...]
+    saturated: tuple[Int[Array, "*batch"], ...]
+    state: SimState
+
+
+class Emulate(Protocol):
+    """A function that runs an emulated network on a raster."""
+
+    def __call__(
+        self, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
+    ) -> Emulation:
+        """Run the network; the arguments are those of `simulate`."""
+
+
+def emulate(
+    model: Network,
+    *,
+    chip: Chip | str = "speck2f",
+    input_shape: Shape | None = None,
+    sensor: Sensor | None = None,
+    statistics: PyTree = None,
+    percentile: float | Sequence[float] = 100.0,
+) -> Emulate:
+    """Run a network as its chip will, with gradients to its parameters: train through the integers.
+
+        def loss(model, events, labels):
+            run = dynapcnn.emulate(model, chip="speck2f", input_shape=(1, 28, 28))
+            return task_loss(run(events).spikes_out, labels)
+
+    Forward, `emulate(model, ...)(raster)` equals `simulate(quantize(map_network(model, ...)),
+    raster)` bit for bit, because it is the same computation: the same integers in weights, biases,
+    thresholds and lower bounds, the same sums, pools and cuts to 16 bits. Backward, every rounding
+    passes the gradient straight through, and a spike has the gradient of its layer's surrogate at
+    the unscaled potential. A potential that is cut to 16 bits, or held at its lower bound, passes
+    none. The scale of the integers is held constant in the gradient.
+
+    `plan` makes a network of float layers whose spikes are those of the integers as long as no
+    potential is cut. Here they always are, and the potentials too.
+
+    Args:
+        model: a network that `map_network` takes.
+        chip: a chip or its short name.
+        input_shape: (channels, height, width) of a time step. Not needed with a `sensor`.
+        sensor: the layer of the event sensor, if it feeds the network.
+        statistics: state of the network with the running statistics of batch norms, as for
+            `map_network`.
+        percentile: see `quantize`.
+
+    Returns:
+        A function `run(raster, *, state=None, record=True)` with the arguments of `simulate`. Under
+        `jax.jit` it does not look at the values of the raster, which may be floats with integer
+        values.
+
+    Raises:
+        TypeError, ValueError: as `map_network` and `quantize` do.
+        RuntimeError: under `jax.jit`, when the program runs, if a weight or bias is not finite, a
+            threshold is not above 0, or the sum of a step is beyond 2^24.
+    """
+    model = stop_frozen(model)
+    laid_out, nodes = lay_out(model, chip, input_shape, sensor, statistics)
+    mapped = _require_values(laid_out)
+    require_synchronous(mapped)
+    found = discretize_layers(mapped, percentile, to_int=False)
+    spec = with_values(mapped, found)
+    integers = dataclasses.replace(spec, layers=tuple(map(in_integers, spec.layers)))
+    rules = [
+        Rules(
+            surrogate=node.neurons.surrogate,
+            scale=values.scale,
+            size=node.neurons.size,
+            reset=node.neurons.reset,
+            detach_reset=node.neurons.detach_reset,
+            max_spikes=node.neurons.max_spikes,
+            state_bits=spec.chip.state_bits,
+        )
+        for node, values in zip(nodes, found, strict=True)
+    ]
+
+    def run(raster: ArrayLike, *, state: SimState | None = None, record: bool = True) -> Emulation:
+        require_shape(raster, spec.input_shape)
+        if not isinstance(raster, jax.core.Tracer):
+            require_counts("raster", np.asarray(raster), most=MAX_EVENTS)
+        if state is not None:
+            batch = batch_of(raster, spec.input_shape)
+            require_state(state, registers(spec), batch, floats=True)
+        events = jnp.asarray(raster, jnp.float32)
+
+        def in_batches(events: Array, state: SimState | None) -> tuple[Emulation, Beyond]:
+            return _run(spec, integers, rules, events, state, record)
+
+        emulation, beyond = in_batch(in_batches, events, state, spec.input_shape)
+        return refuse_beyond(emulation, beyond, spec)
+
+    return run
+
+
+def _require_values(spec: Spec) -> Spec:
+    """The spec, with a check at run time that a chip can hold its values.
+
+    `map_network` has checked values that are known.
+    """
+    if is_known(spec):
+        return spec
+    bad = [~(core.threshold > 0).all() for core in spec.layers]
+    for core in spec.layers:
+        bad += [~jnp.isfinite(x).all() for x in (core.weight, core.bias) if x is not None]
+    return eqx.error_if(spec, jnp.stack(bad).any(), _OUT_OF_RANGE)
+
+
+def _run(
+    spec: Spec,
+    integers: Spec,
+    rules: Sequence[Rules],
+    raster: Float[Array, "batch time channels height width"],
+    state: SimState | None,
+    record: bool,
+) -> tuple[Emulation, Beyond]:
+    """The courses of the simulator, layer after layer, linked by their gradients."""
+    fed = arriving(spec, raster)
+    exact = arriving(spec, raster.astype(jnp.int32))
+    start = None if state is None else jax.tree.map(lambda x: x.astype(jnp.int32), state)
+    courses = run_layers(integers, exact, start, record=True)
+    counts: list[Array] = []
+    spikes: list[Array] = []
+    vmem: list[Array] = []
+    end: list[Array] = []
+    for i, (core, course) in enumerate(zip(spec.layers, courses, strict=True)):
+        counts.append(gather(spec, i, fed, spikes))
+        before = _kernel.rest(core, fed.shape[1:2]) if state is None else state.vmem[i]
+        before = jnp.asarray(before, jnp.float32)
+        states = follow((core, counts[i], before, rules[i]), course)
+        spikes.append(states.spikes)
+        vmem.append(states.vmem)
+        end.append(states.vmem[-1] if len(states.vmem) else before)
+    saturated = [course.saturated for course in courses]
+    found = over_time(counts, spikes, vmem, saturated, record=record)
+    return Emulation(**found, state=SimState(tuple(end))), beyond_of(courses)
