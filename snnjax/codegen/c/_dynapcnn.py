@@ -28,6 +28,7 @@ def render(spec: Spec, values: Mapping[str, object]) -> Rendered:
         ValueError: if the chip has larger numbers than the C holds.
     """
     require_at_most(spec.chip, {"state_bits": 16, "weight_bits": 8})
+    _require_plain(spec.sensor)
     layers = [layer(spec, i, values) for i in range(len(spec.layers))]
     start, start_flash = _start(spec)
     footprint = Footprint(
@@ -63,6 +64,19 @@ def render(spec: Spec, values: Mapping[str, object]) -> Rendered:
         **{"height": height, "width": width},
     }
     return Rendered(fill("dynapcnn.h", values), fill("dynapcnn.c", values), footprint, host)
+
+
+def _require_plain(sensor: Sensor | None) -> None:
+    """Raise ValueError if the sensor's layer switches off or filters events."""
+    if sensor is None:
+        return
+    plain = {"killed": (), "noise_filter": None, "polarity": "both"}
+    for name, value in plain.items():
+        if getattr(sensor, name) != value:
+            raise ValueError(
+                f"`spec.sensor.{name}` must be {value!r} in C; got {getattr(sensor, name)!r}: "
+                "leave such events out before the network"
+            )
 
 
 def _neurons(core: Core) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..._files import write_whole
 from ...hardware import dynapcnn, xylo
-from ...hardware.dynapcnn.check import require_integers as require_dynapcnn
+from ...hardware.dynapcnn import require_integers as require_dynapcnn
 from . import _dynapcnn, _xylo
 from ._footprint import Footprint
 from ._template import fill

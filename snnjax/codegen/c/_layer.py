@@ -12,7 +12,6 @@ from ._tables import array
 from ._template import fill
 
 _LARGEST = 2**31 - 1
-_CUT_FIRST = True
 
 
 class Layer(NamedTuple):
@@ -147,8 +146,6 @@ def _run(spec: Spec, index: int, values: Mapping[str, object]) -> tuple[str, int
         "to_zero": core.reset == "zero",
         "lowest": lowest,
         "high": most,
-        "cut_first": _CUT_FIRST,
-        "least": least,
         "what_follows": f" and feeds {' and '.join(to)}" if to else "",
         "spikes_parameter": ", uint32_t *spikes" if last else "",
         "send": "".join(_sent(core, to) for to in core.destinations) + read * last,
@@ -156,9 +153,10 @@ def _run(spec: Spec, index: int, values: Mapping[str, object]) -> tuple[str, int
     return fill("run.c", values), 0 if bias is None else bias.bytes
 
 
-def _sent(core: Core, to: tuple[int, ...]) -> str:
+def _sent(core: Core, to: tuple[int, int, int]) -> str:
     """Sends the spikes of a neuron to a destination."""
-    index, pool = to[:2]
+    index, pool, shift = to
+    channel = f"channel + {shift}" if shift else "channel"
     _, height, width = core.pooled(pool)
     inside = []
     for axis, size, limit in zip("yx", core.output_shape[1:], (height, width), strict=True):
@@ -167,5 +165,5 @@ def _sent(core: Core, to: tuple[int, ...]) -> str:
     y, x = ("y", "x") if pool == 1 else (f"y / {pool}", f"x / {pool}")
     return (
         f"                if (count > 0{''.join(inside)})\n"
-        f"                    feed_layer{index}(state, channel, {y}, {x}, count);\n"
+        f"                    feed_layer{index}(state, {channel}, {y}, {x}, count);\n"
     )

@@ -9,7 +9,11 @@ from .._family import (
 )
 from .._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity
 from . import compat as compat
-from ._check import check as check, require as require
+from ._check import (
+    check as check,
+    require as require,
+    require_integers as require_integers,
+)
 from ._chips import (
     CHIPS as CHIPS,
     DYNAPCNN as DYNAPCNN,

@@ -475,5 +475,8 @@ def test_what_is_not_known_is_passed_over(make_spec):
 @pytest.mark.parametrize("call", [check, require, simulate, quantize])
 def test_a_model_in_place_of_a_spec(call):
     arguments = (np.zeros((1, 1, 4, 4)),) if call is simulate else ()
-    with pytest.raises(TypeError, match="`spec` must be a Spec of snnjax.hardware.dynapcnn; got IAF: `map_network` makes one"):
+    with pytest.raises(
+        TypeError,
+        match=r"`spec` must be a Spec of .*dynapcnn; got IAF: `map_network` makes",
+    ):
         call(IAF(3), *arguments)

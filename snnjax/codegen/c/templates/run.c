@@ -12,9 +12,6 @@ static void run_$layer(${name}_state *state$spikes_parameter)
 @if biased
                 *vmem += $bias;
 @end
-@if cut_first
-                *vmem = clip(*vmem, $least, $high);
-@end
                 if (*vmem >= $threshold) {
 @if single
                     count = 1;
