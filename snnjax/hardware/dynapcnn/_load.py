@@ -38,14 +38,7 @@ def load(path: str | os.PathLike[str]) -> Spec:
         ValueError: if it is a directory or anything but a whole and valid network; the message
             names the file and the field.
     """
-    return _files.parse(_files.read(path), _checked, str(path))
-
-
-def _checked(config: Any) -> Spec:
-    spec = spec_of(config)
-    require_integers(spec)
-    require(spec)
-    return spec
+    return _files.parse(_files.read(path), spec_of, str(path))
 
 
 def spec_of(config: Any) -> Spec:
@@ -76,13 +69,16 @@ def spec_of(config: Any) -> Spec:
     layers = tuple(_core(cores[str(e["core"])], e, order, lowest) for e in entries)
     fed = list_of(extra["inputs"], "snnjax.inputs")
     inputs = tuple(_layer_on(core, order, "snnjax.inputs") for core in fed)
-    return Spec(
+    spec = Spec(
         layers=layers,
         inputs=inputs,
         sensor=_sensor(config["dvs_layer"], extra, [order[i] for i in inputs]),
         readout_stride=whole(extra["readout_stride"], "snnjax.readout_stride"),
         chip=chip,
     )
+    require_integers(spec)
+    require(spec)
+    return spec
 
 
 def _core(config: Any, extra: dict[str, Any], order: list[int], lowest: int) -> Core:

@@ -87,6 +87,16 @@ def integers(name):
     return eqx.filter_jit(lambda m: dynapcnn.quantize(dynapcnn.map_network(m, **mapping)))
 
 
+def simulated(spec, x):
+    """The trace; None if a sum is beyond what is exact."""
+    try:
+        return dynapcnn.simulate(spec, x)
+    except ValueError as error:
+        if "the sum of a step must be within" not in str(error):
+            raise
+        return None
+
+
 def assert_same(run, trace):
     for field in run._fields:
         found, wanted = getattr(run, field), getattr(trace, field)
@@ -104,10 +114,8 @@ def test_every_state_and_spike_equals_the_simulator_before_and_in_training(name)
         x = jnp.asarray(rng.poisson(rate, (BATCH, 5, *shape)), jnp.float32)
         spec = integers(name)(model)
         for _ in range(3):
-            try:
-                trace = dynapcnn.simulate(spec, x)
-            except ValueError as error:
-                assert "the sum of a step must be within" in str(error)
+            trace = simulated(spec, x)
+            if trace is None:
                 with pytest.raises(RuntimeError, match="the sum of a step must be within"):
                     jax.block_until_ready(training(name)(model, x))
                 refused += 1

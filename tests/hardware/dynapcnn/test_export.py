@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.dynapcnn import CHIPS, SPECK_2F, Sensor, export, load, save
+from snnjax.hardware.dynapcnn import CHIPS, SPECK_2F, Sensor, _save, export, load, save
 from snnjax.hardware.dynapcnn._load import spec_of
 
 SENSOR = Sensor(

@@ -117,7 +117,7 @@ def test_membrane_potentials_of_the_state_are_those_that_the_chip_starts_with():
     np.testing.assert_array_equal(run_mapped(spec, x)[-1], want)
     _, batched = run_batch(model, raster(shape)[None])
     with pytest.raises(
-        ValueError, match=r"`layers\[1\]` \(IAF\) needs a `state` with .* \(3, 6, 6"
+        ValueError, match=r"`layers\[1\]` \(IAF\) needs `statistics` with .* \(3, 6, 6"
     ):
         dynapcnn.map_network(model, input_shape=shape, statistics=batched)
     with pytest.raises(ValueError, match="`state` must be that of the network, with one entry"):
