@@ -238,8 +238,8 @@ def _run_part(
             done=jnp.asarray(np.pad(done[active], pad)),
             cut=jnp.zeros((size, out), jnp.int32),
         )
-        after, outcome, cause = _rounds(rules, limits, zero, ticking, table, state, rounds)
-        outcome, cause = np.asarray(outcome), np.asarray(cause)
+        after, *seen = _rounds(rules, limits, zero, ticking, table, state, rounds)
+        outcome, cause = (np.asarray(array) for array in seen)
         at_round, at_place, channel = np.nonzero(outcome & 1)
         causes = cause[at_round, at_place].astype(np.int64)
         causes = np.where(causes < 0, causes, visits.event[np.maximum(causes, 0)])
