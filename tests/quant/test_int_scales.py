@@ -138,6 +138,15 @@ def test_the_gradients_of_the_learned_scale_are_those_of_the_source(axis, narrow
     assert {float(low), 3.0} <= set(np.unique(slope))
 
 
+def test_the_last_integers_belong_to_what_is_clipped():
+    x = jnp.array([-3.0, 3.0, 2.5])  # in units of the scale, 1
+    transform = eqx.tree_at(lambda t: t.value, Int.learned(x, 3), jnp.ones(()))
+    for i, slope in enumerate((-3, 3, -0.5)):
+        by_scale, by_x = eqx.filter_grad(lambda tx, i=i: tx[0](tx[1])[i])((transform, x))
+        assert float(by_scale.value) == pytest.approx(slope / np.sqrt(3 * 3))
+        assert float(by_x[i]) == (i == 2)
+
+
 def test_training_the_learned_scale_reduces_the_error():
     transform = Int.learned(X, 3)
 

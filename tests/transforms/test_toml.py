@@ -204,6 +204,10 @@ def test_a_plan_from_a_file_transforms_as_the_one_in_code(tmp_path):
             "[where]\nw = {transform = 'Int', bits = 4, symmetric = 'no'}\n",
             ["[where] w", "`symmetric` of Int", "'no'"],
         ),
+        (
+            "[where]\nw = {transform = 'Int', bits = 4, symmetric = 1}\n",
+            ["[where] w", "`symmetric` of Int", "1"],
+        ),
         ("[where]\nw = {transform = 'Round', step = true}\n", ["[where] w", "`step`", "True"]),
         (
             "[where]\nw = {transform = 'DeterministicRounding', input_range = ['a', 'b']}\n",

@@ -138,6 +138,101 @@ def test_a_raster_becomes_events_and_back(make_spec, seed):
     assert (in_order == np.arange(len(in_order))).all() == (seed is None)
 
 
+# --- the clock ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["biased", "half_biased", "saturating"])
+def test_long_silences_are_skipped_and_change_nothing(name):
+    """Few events far apart, with up to 900 ticks between two of them."""
+    skipped = 0
+    for seed in range(8):
+        spec, rng = made(name, seed)
+        n = int(rng.integers(0, 5))
+        places = [rng.integers(0, size, n) for size in spec.input_shape]
+        events = Events(np.sort(rng.integers(0, 900, n)), *places)
+        trace = simulate_events(spec, events, bias_period=1, start=0, duration=900)
+        assert_same(trace, *run_events(spec, events, 1, 900), spec)
+        skipped += 900
+    assert skipped
+
+
+def test_the_clock_starts_at_the_first_event_or_at_start(make_spec):
+    spec = make_spec(first={"bias": [3, -2, 0]})
+    raster = np.random.default_rng(0).poisson(0.05, (5, *spec.input_shape))
+    events = to_events(spec, raster, step=100)
+    early = int(events.time[0])
+    from_zero = simulate_events(spec, events, bias_period=10, start=early, duration=500)
+    camera = 1_700_000_000_000_000  # microseconds since 1970
+    later = events._replace(time=events.time + camera)
+    found = simulate_events(spec, later, bias_period=10, duration=500)
+    jax.tree.map(np.testing.assert_array_equal, found.state, from_zero.state)
+    for a, b in zip(found.events, from_zero.events, strict=True):
+        np.testing.assert_array_equal(a.time - camera, b.time)
+        assert a.time.dtype == np.int64
+    assert (found.events[0].time >= camera + early).all()
+    before = simulate_events(spec, later, bias_period=10, start=camera - 30_000_000)
+    assert before.events[0].time[0] < camera
+    with pytest.raises(ValueError, match=f"`start` must be at most {camera + early}"):
+        simulate_events(spec, later, bias_period=10, start=camera + early + 1)
+
+
+def test_ticks_end_with_the_duration(make_spec):
+    spec = make_spec(first={"bias": [127, 127, 127], "threshold": 1})
+    none = Events(*(np.zeros(0, int),) * 4)
+    trace = simulate_events(spec, none, bias_period=7, start=3, duration=30)
+    assert sorted(set(trace.events[0].time.tolist())) == [10, 17, 24, 31]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bias_period": 1.5}, "`bias_period` must be an integer of at least 1; got 1.5"),
+        ({"bias_period": 0}, "`bias_period` must be an integer of at least 1; got 0"),
+        ({"bias_period": True}, "`bias_period` must be an integer of at least 1; got True"),
+        ({"bias_period": 5, "duration": -1}, "`duration` must be an integer of at least 0; got -1"),
+        ({"bias_period": 5, "start": 0.5}, "`start` must be an integer"),
+    ],
+)
+def test_a_clock_that_is_none(make_spec, settings, message):
+    spec = make_spec(first={"bias": [1, 0, 0]})
+    none = Events(*(np.zeros(0, int),) * 4)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        simulate_events(spec, none, **settings)
+
+
+def test_unsigned_times_out_of_order_are_refused(make_spec):
+    times = np.array([5, 3], np.uint64)
+    zeros = np.zeros(2, np.uint8)
+    with pytest.raises(ValueError, match=r"`events.time` must ascend; entry 1 is before"):
+        simulate_events(make_spec(), Events(times, zeros, zeros, zeros))
+    trace = simulate_events(make_spec(), Events(times[::-1], zeros, zeros, zeros))
+    assert trace.arrived[0].sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 0}, "`step` must be an integer of at least 1; got 0"),
+        ({"step": 1.5}, "`step` must be an integer of at least 1; got 1.5"),
+        ({"steps": -1}, "`steps` must be an integer of at least 0; got -1"),
+        ({"shape": (1, 2)}, "`shape` must be 3 integers; got (1, 2)"),
+        ({"steps": 1}, "`events.time[2]` is 12, after the last step"),
+        ({"start": 5}, "`events.time[0]` is 2, before `start`"),
+        ({"shape": (1, 2, 2)}, "`events.channel[1]` is 1, above 0"),
+        ({"shape": (2, 2, 1)}, "`events.x[2]` is 1, above 0"),
+    ],
+)
+def test_events_that_are_no_raster(changes, message):
+    events = Events(*np.array([[2, 0, 0, 0], [7, 1, 1, 0], [12, 0, 1, 1]]).T)
+    arguments = {"shape": (2, 2, 2), "step": 10, "steps": 2} | changes
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_raster(events, **arguments)
+    assert to_raster(events, (2, 2, 2), step=10, steps=2).sum() == 3
+    moved = events._replace(time=events.time + 10**15)
+    found = to_raster(moved, (2, 2, 2), step=10, steps=2, start=10**15)
+    np.testing.assert_array_equal(found, to_raster(events, (2, 2, 2), step=10, steps=2))
+
+
 def bad(field, index, value):
     arrays = {name: np.arange(4) % 2 for name in Events._fields} | {"time": np.arange(4)}
     arrays[field] = arrays[field].astype(np.asarray(value).dtype)
@@ -167,11 +262,13 @@ def test_bad_events(make_spec, events, message):
 def test_other_bad_input(make_spec):
     spec = make_spec(first={"bias": [1, 0, 0]})
     events = to_events(spec, np.ones((2, *spec.input_shape), int))
-    with pytest.raises(ValueError, match=r"`bias_period` must be .* `layers\[0\] .* got None"):
+    with pytest.raises(
+        ValueError, match=r"`bias_period` must be given, since `layers\[0\] .* None"
+    ):
         simulate_events(spec, events)
-    with pytest.raises(ValueError, match="`step` must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="`step` must be an integer of at least 1; got 0"):
         to_events(spec, np.ones((2, *spec.input_shape), int), step=0)
     with pytest.raises(ValueError, match="must be one recording, without a batch"):
         to_events(spec, np.ones((3, 2, *spec.input_shape), int))
-    with pytest.raises(ValueError, match="`steps` must be at least 2"):
+    with pytest.raises(ValueError, match="after the last step"):
         to_raster(events, spec.input_shape, step=1000, steps=1)

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import textwrap
+from pathlib import Path
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -13,7 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.dynapcnn import CHIPS, SPECK_2F, Sensor, _save, export, load, save
+from snnjax.hardware.dynapcnn import (
+    CHIPS,
+    SPECK_2F,
+    Destination,
+    NoiseFilter,
+    Sensor,
+    Spec,
+    _save,
+    export,
+    load,
+    save,
+    simulate,
+)
 from snnjax.hardware.dynapcnn._load import spec_of
 
 SENSOR = Sensor(
@@ -226,6 +239,84 @@ def test_broken_files_say_what_is_wrong(make_full, tmp_path, name):
         load(path)
     assert str(error.value).startswith(str(path))
     assert "export the network again" in str(error.value)
+
+
+def test_fields_that_stand_twice_are_refused(make_full, tmp_path):
+    path = tmp_path / "twice.json"
+    save(make_full(), path)
+    text = path.read_text()
+    for field in ('"leak_enable": true', '"chip": "speck2f"', '"max_spikes": 4'):
+        path.write_text(text.replace(field, f"{field}, {field}", 1))
+        name = field.split('"')[1]
+        with pytest.raises(ValueError, match=rf"twice\.json: `{name}` stands there twice"):
+            load(path)
+
+
+@pytest.mark.parametrize("name", ["bias", "min_vmem", "vmem"])
+def test_what_is_absent_hides_nothing(make_spec, tmp_path, name):
+    values = {"bias": [1, 0, -3], "min_vmem": -5, "vmem": np.ones((3, 10, 8), int)}
+    config = export(make_spec(first=values))
+    config["snnjax"]["layers"][0]["absent"] = [name]
+    with pytest.raises(ValueError, match=rf"`absent` .* names {name}, but the file has values"):
+        spec_of(config)
+    config["snnjax"]["layers"][0]["absent"] = []
+    spec_of(config)
+
+
+@pytest.mark.parametrize("version", [True, 1.0, "2", None, 0, 3])
+def test_versions_that_are_none(make_spec, version):
+    with pytest.raises(ValueError, match="`version`"):
+        spec_of(export(make_spec()) | {"version": version})
+
+
+OLD = Path(__file__).parent.parent / "old" / "dynapcnn_v1.json"
+
+
+def test_a_file_of_version_1_loads_to_the_same_integers(make_full):
+    """It was written from `make_full` before version 2 was."""
+    found = load(OLD)
+    assert eqx.tree_equal(found, make_full())
+    raster = np.random.default_rng(0).poisson(0.2, (4, *found.input_shape))
+    assert [int(x.sum()) for x in simulate(found, raster).counts] == [244, 250]
+
+
+def test_everything_that_version_2_added_comes_back(make_spec, tmp_path):
+    sensor = dataclasses.replace(
+        SENSOR,
+        crop=None,
+        size=(20, 16),
+        polarity="on",
+        killed=((3, 4), (0, 0)),
+        noise_filter=NoiseFilter(size=(3, 5), period=700),
+    )
+    first = {"destinations": (Destination(1, 2, 0),)}
+    spec = make_spec(first=first, sensor=sensor)
+    save(spec, tmp_path / "spec.json")
+    assert eqx.tree_equal(load(tmp_path / "spec.json"), spec)
+    config = export(spec)
+    assert (config["dvs_layer"]["on_channel"], config["dvs_layer"]["off_channel"]) == (True, False)
+    assert config["snnjax"]["killed_pixels"] == [{"x": 0, "y": 0}, {"x": 4, "y": 3}]
+    with pytest.raises(ValueError, match="nothing gets in"):
+        spec_of(edited(config, ("dvs_layer", "on_channel"), False))
+
+
+def test_channels_are_shifted_in_the_vendors_object(make_core, tmp_path):
+    one, two = (
+        make_core(i, n_in=1, n_out=2, core=i, destinations=(Destination(2, 1, 2 * i),))
+        for i in range(2)
+    )
+    last = make_core(2, n_in=4, size=one.output_shape[1:], core=5)
+    spec = Spec((one, two, last), inputs=(0, 1), chip=SPECK_2F)
+    sent = [export(spec)["cnn_layers"][core]["destinations"] for core in "01"]
+    plain = {"layer": 5, "enable": True, "pooling": 1}
+    assert sent == [[plain], [plain | {"feature_shift": 2}]]
+    save(spec, tmp_path / "spec.json")
+    assert eqx.tree_equal(load(tmp_path / "spec.json"), spec)
+
+
+def test_what_is_no_format(make_spec):
+    with pytest.raises(ValueError, match="`format` must be one of samna; got 'nir'"):
+        export(make_spec(), format="nir")
 
 
 def test_what_is_no_file_with_text(tmp_path):

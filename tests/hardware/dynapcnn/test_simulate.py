@@ -163,6 +163,70 @@ def test_drives_are_exact_to_where_they_saturate(shape, most):
     assert (np.abs(want).max() > 2**30) == (shape[0] == 40 and most == MOST)
 
 
+# --- sums beyond 16 bits --------------------------------------------------------------------
+
+
+def test_spikes_are_taken_off_the_exact_sum():
+    """Weight 127, threshold 100: the chip emits a spike for each of 1,000 events."""
+    spec = one(np.full((1, 1, 1, 1), 127), threshold=100)
+    trace = simulate(spec, events(1000))
+    assert trace.counts[0].item() == 127 * 1000 // 100
+    assert trace.saturated[0] == 1
+    assert trace.vmem[0].item() == 0
+    by_event = simulate_events(spec, to_events(spec, events(1000)))
+    assert by_event.counts[0].item() == 1000
+
+
+LIMIT = _kernel.SUM_LIMIT
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_bound_of_a_sum_is_exact(sign):
+    """The sum is vmem + drive + bias, of which 2^24 is the largest magnitude."""
+    counts = np.full((1, 16, 1, 1), LIMIT // 64 // 16)
+    counts[0, 0] -= 4  # 2^24 - 256 from events, the rest from the state and the bias
+
+    def made(start):
+        fields = {"threshold": HIGH, "bias": [sign * 127]}
+        fields["vmem"] = np.full((1, 1, 1), sign * start)
+        return one(np.full((1, 16, 1, 1), sign * 64), (16, 1, 1), **fields)
+
+    trace = simulate(made(129), counts)
+    assert trace.counts[0].item() == (LIMIT // HIGH if sign > 0 else 0)
+    assert trace.vmem[0].item() == (LIMIT % HIGH if sign > 0 else LOW)
+    message = r"must be within 16,777,216, .*; layers\[0\] has a larger"
+    with pytest.raises(ValueError, match=message):
+        simulate(made(130), counts)
+    run = eqx.filter_jit(lambda x: simulate(made(130), x).counts)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="must be within 16,777,216"):
+        jax.block_until_ready(run(jnp.asarray(counts)))
+
+
+def test_quotients_up_to_the_bound_are_exact():
+    """One neuron for each sum, around multiples of the threshold."""
+    rng = np.random.default_rng(0)
+    thresholds = [1, 2, 3, 100, 127, 32765, HIGH]
+    totals = np.concatenate([rng.integers(-LIMIT, LIMIT + 1, 500), [0, 1, LIMIT, LIMIT - 1]])
+    for threshold in thresholds:
+        near = totals // threshold * threshold + np.array([[-1], [0], [1]])
+        near = np.clip(near, -LIMIT, LIMIT).ravel()
+        core = Core(np.ones((1, 1, 1, 1), int), input_shape=(1, 1, near.size), threshold=threshold)
+        drive = jnp.asarray(near, jnp.int32).reshape(1, 1, -1)
+        after = _kernel.fire(core, jnp.zeros_like(drive), drive, 16)
+        want = np.maximum(near // threshold, 0)
+        np.testing.assert_array_equal(after.spikes.ravel(), want)
+        rest = np.clip(near - want * threshold, LOW, HIGH)
+        np.testing.assert_array_equal(after.vmem.ravel(), rest)
+
+
+def test_numbers_of_events_beyond_32_bits_are_refused():
+    spec = one(np.zeros((1, 1024, 1, 1), int), (1024, 1, 1))
+    raster = np.full((64, 1024, 1, 1), MOST)
+    assert simulate(spec, raster[:63]).arrived[0].item() == 63 * 1024 * MOST
+    with pytest.raises(ValueError, match=r"must fit in 32 bits, but layers\[0\] gets more"):
+        simulate(spec, np.concatenate([raster, raster[:2]]))
+
+
 def test_kernels_larger_than_any_chips_are_exact_too():
     shape = (2**10, 9, 9)  # 82,944 weights: their sum alone is beyond what float32 holds
     core = Core(np.full((1, *shape), 127), input_shape=shape)
