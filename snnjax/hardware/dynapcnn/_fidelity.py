@@ -1,5 +1,6 @@
 """The difference between a network and its integers, layer by layer."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,10 +82,10 @@ def _read(model: Network, spec: Spec, statistics: PyTree) -> tuple[tuple[Node, .
     if sensor is None:
         return read(model, spec.fed_shape, statistics), None
     errors = []
-    for pool in spec.chip.pools:
-        if any(size % pool for size in sensor.pool):
-            continue
+    for pool in itertools.product(spec.chip.pools, spec.chip.pools):
         before = sensor.without_pool(pool)
+        if before.pooling(pool) != sensor:
+            continue
         try:
             nodes = read(model, before.output_shape, statistics)
         except ValueError as error:

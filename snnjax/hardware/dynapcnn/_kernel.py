@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -154,27 +155,33 @@ def rest(core: Core, batch: tuple[int, ...] = ()) -> Int[Array, "*batch out y x"
     return jnp.broadcast_to(core.vmem, shape)
 
 
+def reach(core: Core) -> tuple[int, int]:
+    """Most neurons that an event reaches along each axis."""
+    y, x = (-(-k // s) for k, s in zip(core.kernel_size, core.stride, strict=True))
+    return y, x
+
+
+def reached(
+    core: Core, axis: int, at: Int[np.ndarray, " n"]
+) -> tuple[Int[np.ndarray, "n reach"], Int[np.ndarray, "n reach"]]:
+    """The neurons that see a place, along one axis, and the place in their kernel; -1 for none.
+
+    Neuron Y sees the places Y*stride - padding + k, for k from 0 to kernel - 1.
+    """
+    kernel, stride, padding = core.kernel_size[axis], core.stride[axis], core.padding[axis]
+    neurons = core.output_shape[1 + axis]
+    to = -(-(at + padding - kernel + 1) // stride)[:, None] + np.arange(reach(core)[axis])
+    k = at[:, None] + padding - to * stride
+    return np.where((k >= 0) & (to >= 0) & (to < neurons), to, -1), k
+
+
 def fan_out(core: Core) -> Int[Array, "height width"]:
     """Number of neurons that an event at each place of the input map reaches."""
-    reached = [
-        _reached(*sizes)
-        for sizes in zip(
-            core.input_shape[1:],
-            core.output_shape[1:],
-            core.kernel_size,
-            core.stride,
-            core.padding,
-            strict=True,
-        )
-    ]
-    return core.output_shape[0] * reached[0][:, None] * reached[1]
-
-
-def _reached(size: int, out: int, kernel: int, stride: int, padding: int) -> Int[Array, " size"]:
-    """Along one axis: outputs Y with 0 <= y + padding - Y*stride < kernel and 0 <= Y < out."""
-    y = jnp.arange(size)[:, None] + padding
-    offset = y - stride * jnp.arange(out)
-    return jnp.sum((offset >= 0) & (offset < kernel), axis=1, dtype=jnp.int32)
+    y, x = (
+        np.sum(reached(core, axis, np.arange(size))[0] >= 0, axis=1)
+        for axis, size in enumerate(core.input_shape[1:])
+    )
+    return jnp.asarray(core.output_shape[0] * y[:, None] * x, jnp.int32)
 
 
 def synops(core: Core, counts: Int[Array, "*any in height width"]) -> jax.Array:

@@ -15,7 +15,7 @@ from ._chips import CHIPS, Chip, whole, wholes
 from ._layers import cap_of, level_of
 from ._network import read
 from ._nodes import Node
-from ._sensor import Sensor
+from ._sensor import Pair, Sensor
 from ._spec import Core, Destination, Shape, Spec
 
 
@@ -108,8 +108,8 @@ def _read(
             f"`model` pools its input by {sorted(pools)} in different branches, but the sensor's "
             "layer pools once for all"
         )
-    pool = pools.pop() if pools else 1
-    if pool > 1:
+    pool = pools.pop() if pools else (1, 1)
+    if pool != (1, 1):
         sensor = _pooling(sensor, pool, shape)
     return nodes, tuple(i for i, _ in taps), sensor
 
@@ -142,7 +142,7 @@ def fed_shape(input_shape: Shape | None, sensor: Sensor | None) -> Shape:
     return shape
 
 
-def _pooling(sensor: Sensor | None, pool: int, shape: Shape) -> Sensor:
+def _pooling(sensor: Sensor | None, pool: Pair, shape: Shape) -> Sensor:
     """The layer of the sensor with a pool of the input in it."""
     if sensor is not None:
         return sensor.pooling(pool)
@@ -152,7 +152,7 @@ def _pooling(sensor: Sensor | None, pool: int, shape: Shape) -> Sensor:
             "the event sensor, takes two polarities: pass `sensor`, for instance "
             f"`Sensor(size={shape[1:]}, merge=True, enabled=False)` for one channel"
         )
-    return Sensor(size=shape[1:], pool=(pool, pool), enabled=False)
+    return Sensor(size=shape[1:], pool=pool, enabled=False)
 
 
 def _core(node: Node, destinations: tuple[Destination, ...]) -> Core:
@@ -178,7 +178,7 @@ def _destinations(nodes: Sequence[Node]) -> dict[int | None, tuple[Destination, 
     sent: dict[int | None, tuple[Destination, ...]] = {}
     for i, node in enumerate(nodes):
         for tap in node.taps:
-            to = Destination(i, tap.pool, tap.shift)
+            to = Destination(i, tap.pool[0], tap.shift)
             sent[tap.source] = (*sent.get(tap.source, ()), to)
     return sent
 

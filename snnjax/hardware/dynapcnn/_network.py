@@ -190,25 +190,28 @@ def _read_norm(layer: eqx.nn.BatchNorm, place: Place, state: PyTree, signal: Sig
 
 
 def _read_pool(layer: eqx.nn.Pool, place: Place, signal: Signal) -> Signal:
-    (size, other), padding = layer.kernel_size, layer.padding
-    if size != other:
-        raise unmappable(place, layer, f"has windows of {size} by {other}; cores pool squares")
-    if tuple(layer.stride) != (size, size):
+    (rows, columns), padding = layer.kernel_size, layer.padding
+    if rows != columns and any(tap.source is not None for tap in signal.taps):
+        raise unmappable(place, layer, f"has windows of {rows} by {columns}; cores pool squares")
+    if tuple(layer.stride) != (rows, columns):
         raise unmappable(
-            place, layer, f"has windows of {size}, but a stride of {tuple(layer.stride)}"
+            place, layer, f"has windows of {rows}, but a stride of {tuple(layer.stride)}"
         )
     if any(any(side) for side in padding) or layer.use_ceil:
         raise unmappable(place, layer, "pads its input, which the pools of cores do not")
     if signal.flat:
         raise unmappable(place, layer, "gets a flattened map")
-    factor = 1 / size**2 if isinstance(layer, eqx.nn.AvgPool2d) else 1.0
+    factor = 1 / (rows * columns) if isinstance(layer, eqx.nn.AvgPool2d) else 1.0
     taps = tuple(
-        tap._replace(pool=tap.pool * size, factor=tap.factor * factor) for tap in signal.taps
+        tap._replace(pool=(tap.pool[0] * rows, tap.pool[1] * columns), factor=tap.factor * factor)
+        for tap in signal.taps
     )
     channels, height, width = signal.shape
-    if min(height, width) < size:
-        raise unmappable(place, layer, f"has windows of {size} on maps of {signal.shape}")
-    return dataclasses.replace(signal, taps=taps, shape=(channels, height // size, width // size))
+    if height < rows or width < columns:
+        raise unmappable(place, layer, f"has windows of {rows} on maps of {signal.shape}")
+    return dataclasses.replace(
+        signal, taps=taps, shape=(channels, height // rows, width // columns)
+    )
 
 
 def _read_neurons(

@@ -9,6 +9,7 @@ import numpy as np
 from ..._typing import FloatArray
 from ...nn import IAF, Network
 from ._layers import Product
+from ._sensor import Pair
 from ._spec import Shape
 
 Place: TypeAlias = tuple[int, ...]
@@ -20,13 +21,13 @@ class Tap(NamedTuple):
 
     Attributes:
         source: index of the node that they are from; None for the input.
-        pool: height and width of the windows that they are summed over.
+        pool: (height, width) of the windows that they are summed over.
         factor: factor of the sums, which makes them averages.
         shift: channel that channel 0 arrives at.
     """
 
     source: int | None
-    pool: int = 1
+    pool: Pair = (1, 1)
     factor: float = 1.0
     shift: int = 0
 

@@ -159,30 +159,31 @@ class Sensor:
             height, width = width, height
         return 1 if self.merge else 2, height, width
 
-    def pooling(self, pool: int) -> "Sensor":
+    def pooling(self, pool: Pair) -> "Sensor":
         """The layer with another sum pool after it, as one layer.
 
         Raises:
             ValueError: if a crop or mirror is between the two whose sizes are no multiples of
                 `pool`.
         """
-        ends = [end for pair in self.roi for end in pair]
+        y, x = pool[::-1] if self.mirror_diagonal else pool
+        (top, bottom), (left, right) = self.roi
         plain = self.crop is None and not (self.mirror_x or self.mirror_y)
-        if not plain and any(end % pool for end in ends):
+        if not plain and (top % y or bottom % y or left % x or right % x):
             raise ValueError(
                 f"`sensor` is pooled by {pool} in the network, but its crop {self.roi} is no "
                 "multiple of that"
             )
-        (top, bottom), (left, right) = self.roi
-        crop = ((top // pool, bottom // pool), (left // pool, right // pool))
-        size = (self.pool[0] * pool, self.pool[1] * pool)
+        crop = ((top // y, bottom // y), (left // x, right // x))
+        size = (self.pool[0] * y, self.pool[1] * x)
         return replace(self, pool=size, crop=None if self.crop is None else crop)
 
-    def without_pool(self, pool: int) -> "Sensor":
+    def without_pool(self, pool: Pair) -> "Sensor":
         """The layer whose `pooling(pool)` this is."""
+        y, x = pool[::-1] if self.mirror_diagonal else pool
         (top, bottom), (left, right) = self.roi
-        crop = ((top * pool, bottom * pool), (left * pool, right * pool))
-        size = (self.pool[0] // pool, self.pool[1] // pool)
+        crop = ((top * y, bottom * y), (left * x, right * x))
+        size = (max(self.pool[0] // y, 1), max(self.pool[1] // x, 1))
         return replace(self, pool=size, crop=None if self.crop is None else crop)
 
     @property

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Int
 
 from .._family import bounds
+from . import _kernel
 from ._chips import Chip
 from ._spec import Core
 
@@ -146,14 +147,8 @@ def _rules(core: Core, chip: Chip) -> _Rules:
     )
 
 
-def _reach(core: Core) -> tuple[int, int]:
-    """Most neurons that an event reaches along each axis."""
-    y, x = (-(-k // s) for k, s in zip(core.kernel_size, core.stride, strict=True))
-    return y, x
-
-
 def _parts(core: Core, events: int) -> Iterator[slice]:
-    size = max(_VISITS // int(np.prod(_reach(core))), 1)
+    size = max(_VISITS // int(np.prod(_kernel.reach(core))), 1)
     for start in range(0, max(events, 1), size):
         yield slice(start, min(start + size, events))
 
@@ -171,8 +166,8 @@ def _visits(
     """
     channel, *at = places
     (_, height, width), (rows, columns) = core.output_shape, core.kernel_size
-    to_y, k_y = _reached(core, 0, at[0])
-    to_x, k_x = _reached(core, 1, at[1])
+    to_y, k_y = _kernel.reached(core, 0, at[0])
+    to_x, k_x = _kernel.reached(core, 1, at[1])
     place = (to_y * width)[:, :, None] + to_x[:, None, :]
     inside = ((to_y >= 0)[:, :, None] & (to_x >= 0)[:, None, :]).ravel()
     kernel = (channel[:, None] * rows + k_y)[:, :, None] * columns + k_x[:, None, :]
@@ -189,20 +184,6 @@ def _visits(
     since = np.diff(reached, prepend=0)
     since[first] = reached[first]
     return _Visits(row[order], since, event[order], first, last)
-
-
-def _reached(
-    core: Core, axis: int, at: Int[np.ndarray, " n"]
-) -> tuple[Int[np.ndarray, "n reach"], Int[np.ndarray, "n reach"]]:
-    """The neurons that see a place, along one axis, and the place in their kernel; -1 for none.
-
-    Neuron Y sees the places Y*stride - padding + k, for k from 0 to kernel - 1.
-    """
-    kernel, stride, padding = core.kernel_size[axis], core.stride[axis], core.padding[axis]
-    neurons, reach = core.output_shape[1 + axis], _reach(core)[axis]
-    to = -(-(at + padding - kernel + 1) // stride)[:, None] + np.arange(reach)
-    k = at[:, None] + padding - to * stride
-    return np.where((k >= 0) & (to >= 0) & (to < neurons), to, -1), k
 
 
 def _run_part(

@@ -173,7 +173,7 @@ POOLS = {
             conv(2, 2, 1),
             IAF((2, 3, 3)),
         ),
-        "`model` pools its input by [1, 2] in different branches",
+        "`model` pools its input by [(1, 1), (2, 2)] in different branches",
     ),
     "not square": (
         pool(SumPool2d((2, 1)), (2, 4)),

@@ -220,7 +220,7 @@ def test_quotients_up_to_the_bound_are_exact():
 
 
 def test_numbers_of_events_beyond_32_bits_are_refused():
-    spec = one(np.zeros((1, 1024, 1, 1), int), (1024, 1, 1))
+    spec = one(np.zeros((1, 1024, 1, 1), int), (1024, 1, 1), threshold=1)
     raster = np.full((64, 1024, 1, 1), MOST)
     assert simulate(spec, raster[:63]).arrived[0].item() == 63 * 1024 * MOST
     with pytest.raises(ValueError, match=r"must fit in 32 bits, but layers\[0\] gets more"):
@@ -388,9 +388,9 @@ def test_bad_states_in_both_modes(make_spec, mode):
     for wrong, message in (
         (SimState((first, jnp.zeros(second.shape))), r"state.vmem\[1\].*got float32"),
         (SimState((first, second[0])), r"state.vmem\[1\].*\(4, 3, 2\).*got int32.*\(3, 2\)"),
-        (SimState((first, None)), r"state.vmem\[1\].*got None"),
-        (SimState((first,)), "`state` must be .* for 2 layers; got a SimState for 1"),
-        ((first, second), "`state` must be a SimState .* for 2 layers; got a tuple"),
+        (SimState((first, None)), r"must be a SimState .* of vmem\[0\], vmem\[1\]; got one of"),
+        (SimState((first,)), r"must be a SimState .* of vmem\[0\], vmem\[1\]; got one of"),
+        ((first, second), "`state` must be a SimState .*; got tuple"),
         (SimState((first, second.at[3, 0, 1].set(2**15))), r"state.vmem\[1\].*-32768 to 32767"),
     ):
         with pytest.raises(ValueError, match=message):
