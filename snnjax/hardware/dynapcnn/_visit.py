@@ -208,7 +208,9 @@ def _run_part(
         size = len(entry)
         while size >= 4 * active.size:
             size = -(-size // 4)
-        longest = int((visits.last - entry)[active].max())
+        # Ticks that are skipped need no round, so only those that are left after some count.
+        ahead = visits.last - entry + (left if done.any() else 0)
+        longest = int(ahead[active].max())
         rounds = max(n for n in _ROUNDS if n == _ROUNDS[0] or n <= longest)
         rounds = min(rounds, max(_MASK // (size * out), 1))
         pad = [(0, size - active.size)]

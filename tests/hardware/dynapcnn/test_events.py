@@ -170,7 +170,7 @@ def test_the_clock_starts_at_the_first_event_or_at_start(make_spec):
         np.testing.assert_array_equal(a.time - camera, b.time)
         assert a.time.dtype == np.int64
     assert (found.events[0].time >= camera + early).all()
-    before = simulate_events(spec, later, bias_period=10, start=camera - 30_000_000)
+    before = simulate_events(spec, later, bias_period=10, start=camera - 30_000)
     assert before.events[0].time[0] < camera
     with pytest.raises(ValueError, match=f"`start` must be at most {camera + early}"):
         simulate_events(spec, later, bias_period=10, start=camera + early + 1)
