@@ -1,6 +1,7 @@
 """The networks that sinabs tests its DYNAP-CNN backend with: same cores, memory and spikes."""
 
 import functools
+import itertools
 import json
 
 import equinox as eqx
@@ -49,7 +50,7 @@ class Builder:
         pairs = []
         for edge in edges:
             names = edge.split(" > ")
-            pairs += zip(names[:-1], names[1:], strict=True)
+            pairs += itertools.pairwise(names)
         return Graph(nodes, pairs)
 
 
