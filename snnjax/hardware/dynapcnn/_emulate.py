@@ -120,12 +120,12 @@ def emulate(
     integers = dataclasses.replace(spec, layers=tuple(map(in_integers, spec.layers)))
     rules = [
         Rules(
-            surrogate=node.neurons.surrogate,
+            surrogate=node.neurons.settings.surrogate,
             scale=values.scale,
-            size=node.neurons.size,
-            reset=node.neurons.reset,
-            detach_reset=node.neurons.detach_reset,
-            max_spikes=node.neurons.max_spikes,
+            size=node.neurons.shape,
+            reset=node.neurons.settings.reset,
+            detach_reset=node.neurons.settings.detach_reset,
+            max_spikes=node.neurons.settings.max_spikes,
             state_bits=spec.chip.state_bits,
         )
         for node, values in zip(nodes, found, strict=True)

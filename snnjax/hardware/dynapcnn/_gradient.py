@@ -22,8 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ..._typing import FloatArray
-from ...neurons import iaf
-from ...neurons._mechanics import Reset, bounded
+from ...neurons import Firing, Reset, bounded, iaf
 from ...passthrough import straight_through
 from ...surrogate import Surrogate
 from .._family import bounds
@@ -159,10 +158,7 @@ def _neurons(core: Core, rules: Rules, total: FloatArray, spikes: FloatArray) ->
         iaf.IAFParams(core.threshold),
         iaf.IAFState(total),
         jnp.zeros((), total.dtype),
-        surrogate=fire,
-        max_spikes=rules.max_spikes,
-        reset=rules.reset,
-        detach_reset=rules.detach_reset,
+        fire=Firing(fire, rules.max_spikes, rules.reset, rules.detach_reset),
     )
     low, high = (float(limit) for limit in bounds(rules.state_bits))
     cut = lax.stop_gradient(jnp.clip(after.vmem, low, high))

@@ -160,16 +160,17 @@ def linear(layer: eqx.nn.Linear, input_shape: Shape) -> Product:
 
 def require_mappable(layer: IAF, shape: tuple[int, ...]) -> None:
     """Raise ValueError if `layer` has a setting that neurons of a core lack; it is not named."""
-    if layer.size != shape:
-        raise ValueError(f"has neurons of the shape {layer.size}, but gets {shape}")
-    if layer.reset not in ("subtract", "zero"):
-        raise ValueError(f"has a reset of {layer.reset!r}; cores have 'subtract' and 'zero'")
+    settings = layer.settings
+    if layer.shape != shape:
+        raise ValueError(f"has neurons of the shape {layer.shape}, but gets {shape}")
+    if settings.reset not in ("subtract", "zero"):
+        raise ValueError(f"has a reset of {settings.reset!r}; cores have 'subtract' and 'zero'")
     if layer.v_reset is not None and not _is_zero(layer.v_reset):
         raise ValueError("has a `v_reset`, but cores reset to 0")
     faults = {
         "is recurrent, which cores are not": layer.w_rec is not None,
-        "has a refractory period, which cores have not": layer.refractory > 0,
-        "gives membrane potentials, but cores send spikes only": layer.output != "spikes",
+        "has a refractory period, which cores have not": settings.refractory > 0,
+        "gives membrane potentials, but cores send spikes only": settings.output != "spikes",
         "transforms its state; map what `transforms.burn_in` gives": layer.on_state is not None,
     }
     for fault, found in faults.items():
@@ -198,7 +199,8 @@ def level_of(x: FloatArray) -> Float[Array, ""]:
 
 def cap_of(layer: IAF) -> int | None:
     """The most spikes of a neuron in a step; None for no cap."""
-    return None if math.isinf(layer.max_spikes) else int(layer.max_spikes)
+    cap = layer.settings.max_spikes
+    return None if math.isinf(cap) else int(cap)
 
 
 def start_of(layer: IAF, state: PyTree) -> FloatArray | None:
@@ -209,9 +211,9 @@ def start_of(layer: IAF, state: PyTree) -> FloatArray | None:
     """
     if state is None:
         return None
-    if not isinstance(state, IAFState) or jnp.shape(state.vmem) != layer.size:
+    if not isinstance(state, IAFState) or jnp.shape(state.vmem) != layer.shape:
         raise ValueError(
-            f"needs `statistics` with membrane potentials of the shape {layer.size}, or none; "
+            f"needs `statistics` with membrane potentials of the shape {layer.shape}, or none; "
             "`snnjax.nn.statistics(state)` of a network's state leaves them out"
         )
     return state.vmem

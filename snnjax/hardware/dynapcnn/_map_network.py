@@ -166,7 +166,7 @@ def _core(node: Node, destinations: tuple[Destination, ...]) -> Core:
         input_shape=product.input_shape,
         stride=product.stride,
         padding=product.padding,
-        reset="zero" if neurons.reset == "zero" else "subtract",
+        reset="zero" if neurons.settings.reset == "zero" else "subtract",
         max_spikes=cap_of(neurons),
         destinations=destinations,
         monitor=not destinations,

@@ -137,7 +137,7 @@ def _core(
     compat: Compat,
 ) -> Discretized:
     try:
-        require_mappable(neuron, neuron.size)
+        require_mappable(neuron, neuron.shape)
     except ValueError as error:
         raise ValueError(f"`neuron` (IAF) {error}") from None
     return discretize_core(
