@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .._typing import FloatArray
-from ..nn import IAF, Sequential, TimeStepDropout
+from .._typing import FloatArray, PyTree
+from ..nn import IAF, Network, Sequential, TimeStepDropout
+from ._fold_batch_norm import fold_batch_norm, folded
 
 _WEIGHTED = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 _DROPOUT = eqx.nn.Dropout | TimeStepDropout | eqx.nn.Identity
@@ -22,6 +23,9 @@ def from_ann(
     *,
     percentile: float = 99.9,
     max_spikes: int | None = None,
+    min_vmem: float | None = None,
+    spiking_readout: bool = False,
+    statistics: PyTree = None,
 ) -> Sequential:
     """Convert a network of ReLUs to a spiking network with the activations as its rates.
 
@@ -34,21 +38,29 @@ def from_ann(
     A bias is divided by the accumulated factor; sinabs divides it by that of its own layer. A layer
     that is never active keeps scale_l = scale_(l-1). A last layer without a ReLU gives the output
     of `model` as the mean over time. For a constant input, the rates approach the activations with
-    an error of 1/time. Activations above the percentile need several spikes per step. Dropout is
-    left out. Sources: Diehl et al., IJCNN 2015; Rueckauer et al., Frontiers in Neuroscience 2017.
+    an error of 1/time. Activations above the percentile need several spikes per step. Batch norms
+    are folded into the products before them. Dropout is left out. Sources: Diehl et al., IJCNN
+    2015; Rueckauer et al., Frontiers in Neuroscience 2017.
 
     Args:
         model: an `eqx.nn.Sequential`, `snnjax.Sequential` or `eqx.nn.MLP`, which may be nested, of
             `eqx.nn.Linear`, `eqx.nn.Conv`, `jax.nn.relu` and layers that are linear without a bias,
-            such as average pooling and flattening. Functions may be wrapped in `eqx.nn.Lambda`.
+            such as average pooling and flattening, with `eqx.nn.BatchNorm` directly after products.
+            Functions may be wrapped in `eqx.nn.Lambda`.
         data: inputs for the activations, samples first.
         percentile: of the activations above 0, in per cent.
         max_spikes: most spikes of a neuron in one step; None for no cap.
+        min_vmem: lower bound of membrane potentials, in thresholds; None for none. The chips of
+            `hardware.dynapcnn` run best with -1.
+        spiking_readout: append neurons to a last layer without a ReLU, whose rates are its outputs
+            above 0. Chips need it.
+        statistics: the running statistics of batch norms: the `eqx.nn.State` of an equinox network,
+            or the state of a `snnjax.Sequential`.
 
     Raises:
-        ValueError: if `percentile` is out of range, `data` is empty or not finite, or a layer does
-            not accept its input or has no spiking counterpart, such as maximum pooling; the message
-            names the layer.
+        ValueError: if `percentile` is out of range, `data` is empty or not finite, a batch norm has
+            no `statistics`, or a layer does not accept its input or has no spiking counterpart,
+            such as maximum pooling; the message names the layer.
 
     >>> import jax, equinox as eqx
     >>> from snnjax import from_ann
@@ -62,17 +74,24 @@ def from_ann(
     x = jnp.asarray(data, float)
     if len(x) == 0 or not bool(jnp.isfinite(x).all()):
         raise ValueError("`data` must hold at least one sample, and finite numbers only")
+    if isinstance(model, Network) and any(isinstance(m, eqx.nn.BatchNorm) for _, m in _flat(model)):
+        model = fold_batch_norm(model, statistics)
     layers: list[Callable[..., Any]] = []
     scale, weighted = 1.0, None
-    for path, layer in _flat(model):
+
+    def fire(scale: float, weighted: int | None) -> float:
+        """Append neurons for the activations `x`; return their scale."""
+        after = scale if weighted is None else _highest(x, percentile, scale)
+        _rescale(layers, weighted, scale, after)
+        layers.append(IAF(x.shape[1:], max_spikes=max_spikes, min_vmem=min_vmem))
+        return after
+
+    for path, layer in _folded(_flat(model), statistics):
         if isinstance(layer, _DROPOUT):
             continue
         if _is_relu(layer):
             x = jax.nn.relu(x)
-            after = scale if weighted is None else _highest(x, percentile, scale)
-            _rescale(layers, weighted, scale, after)
-            layers.append(IAF(x.shape[1:], max_spikes=max_spikes))
-            scale, weighted = after, None
+            scale, weighted = fire(scale, weighted), None
             continue
         if isinstance(layer, _WEIGHTED):
             # Two products in a row: the numbers between them are not rescaled.
@@ -82,8 +101,26 @@ def from_ann(
             _check_linear(path, layer, x.shape[1:])
         layers.append(layer)
         x = _apply(path, layer, x)
-    _rescale(layers, weighted, scale, 1.0)
+    if spiking_readout and weighted is not None:
+        fire(scale, weighted)
+    else:
+        _rescale(layers, weighted, scale, 1.0)
     return Sequential(*layers)
+
+
+def _folded(layers: Iterator[tuple[str, Any]], statistics: PyTree) -> Iterator[tuple[str, Any]]:
+    """The layers with batch norms folded into those before them."""
+    path, layer = next(layers)
+    for name, following in layers:
+        if isinstance(following, eqx.nn.BatchNorm):
+            try:
+                layer = folded(layer, following, statistics)
+            except ValueError as error:
+                raise ValueError(f"`{name}` (BatchNorm) {error}") from None
+            continue
+        yield path, layer
+        path, layer = name, following
+    yield path, layer
 
 
 def _flat(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,28 +1,4 @@
-"""Quantised networks as files, with the names of the vendor's objects.
-
-The vendor's driver (samna) has an object for each core, with the field names that `export` writes.
-On a machine with a board, these lines fill the objects from a file that `save` wrote:
-
-    import json, samna
-
-    def fill(target, fields):
-        for slot, destination in enumerate(fields.pop("destinations", [])):
-            fill(target.destinations[slot], destination)
-        for name, value in fields.items():
-            setattr(target, name, value)
-
-    with open("speck.json") as file:
-        network = json.load(file)
-    config = samna.speck2f.configuration.SpeckConfiguration()  # the module of your chip
-    config.dvs_layer.pass_sensor_events = False                # unless there is a sensor layer
-    if network["dvs_layer"] is not None:
-        fill(config.dvs_layer, network["dvs_layer"])
-    for number, core in network["cnn_layers"].items():
-        fill(config.cnn_layers[int(number)], core)
-
-`setattr` takes dictionaries as they are for `dimensions`, and lists for the arrays. Source of the
-names: sinabs, `DynapcnnConfigBuilder`.
-"""
+"""Quantised networks as files, with the names of the vendor's objects."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -56,6 +32,29 @@ def save(spec: Spec, path: str | os.PathLike[str]) -> None:
 
 def export(spec: Spec, *, format: str = "samna") -> dict[str, Any]:
     """A quantised network in the form that a vendor's tool takes.
+
+    The vendor's driver (samna) has an object for each core, with the field names that are written
+    here. On a machine with a board, these lines fill the objects from a file that `save` wrote:
+
+        import json, samna
+
+        def fill(target, fields):
+            for slot, destination in enumerate(fields.pop("destinations", [])):
+                fill(target.destinations[slot], destination)
+            for name, value in fields.items():
+                setattr(target, name, value)
+
+        with open("speck.json") as file:
+            network = json.load(file)
+        config = samna.speck2f.configuration.SpeckConfiguration()  # the module of your chip
+        config.dvs_layer.pass_sensor_events = False                # unless there is a sensor layer
+        if network["dvs_layer"] is not None:
+            fill(config.dvs_layer, network["dvs_layer"])
+        for number, core in network["cnn_layers"].items():
+            fill(config.cnn_layers[int(number)], core)
+
+    `setattr` takes dictionaries as they are for `dimensions`, and lists for the arrays. Source of
+    the names: sinabs, `DynapcnnConfigBuilder`.
 
     Args:
         spec: a quantised network.

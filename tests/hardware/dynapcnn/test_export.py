@@ -1,6 +1,7 @@
 """What is saved is loaded again, and nothing else is; and the vendor's objects can be filled."""
 
 import dataclasses
+import inspect
 import json
 import re
 import sys
@@ -21,7 +22,6 @@ from snnjax.hardware.dynapcnn import (
     NoiseFilter,
     Sensor,
     Spec,
-    _save,
     export,
     load,
     save,
@@ -92,7 +92,7 @@ def test_x_comes_before_y_as_the_vendor_has_it(make_full):
 
 def test_the_documented_loader_fills_the_vendors_objects(make_full, tmp_path, monkeypatch):
     """The code in the docstring, run on objects with the vendor's attributes."""
-    lines = _save.__doc__.split("\n")
+    lines = inspect.cleandoc(export.__doc__).split("\n")
     start = next(i for i, line in enumerate(lines) if "import json, samna" in line)
     end = next(i for i, line in enumerate(lines) if i > start and line[:1].strip())
     code = textwrap.dedent("\n".join(lines[start:end]))
