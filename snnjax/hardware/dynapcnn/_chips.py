@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .._family import Chip as AnyChip
+
+Pair: TypeAlias = tuple[int, int]
 
 _KI = 1024
 
@@ -106,6 +108,12 @@ def wholes(name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
     if len(entries) != length:
         raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
     return tuple(whole(f"{name}[{i}]", entry, least) for i, entry in enumerate(entries))
+
+
+def pair(name: str, value: Any, least: int) -> Pair:
+    """A pair of Python integers from any sequence of two; see `wholes`."""
+    first, second = wholes(name, value, 2, least)
+    return first, second
 
 
 SPECK_2E = Chip(name="Speck 2e")

@@ -11,11 +11,11 @@ from ..._typing import PyTree
 from ...nn import Network
 from .._family import find_chip, is_known, require_kind
 from ._check import require
-from ._chips import CHIPS, Chip, whole, wholes
+from ._chips import CHIPS, Chip, Pair, whole, wholes
 from ._layers import cap_of, level_of
 from ._network import read
 from ._nodes import Node
-from ._sensor import Pair, Sensor
+from ._sensor import Sensor
 from ._spec import Core, Destination, Shape, Spec
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..._typing import FloatArray
 from ...nn import IAF, Network
+from ._chips import Pair
 from ._layers import Product
-from ._sensor import Pair
 from ._spec import Shape
 
 Place: TypeAlias = tuple[int, ...]

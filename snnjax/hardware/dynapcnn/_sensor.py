@@ -1,15 +1,13 @@
 """The layer between the event sensor and the first cores."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Shaped
 
-from ._chips import whole, wholes
-
-Pair: TypeAlias = tuple[int, int]
+from ._chips import Pair, pair, whole
 
 _POLARITIES = {"both": (True, True), "off": (True, False), "on": (False, True)}
 
@@ -47,7 +45,7 @@ class NoiseFilter:
     period: int = 5000
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", wholes("size", self.size, 2, 1))
+        object.__setattr__(self, "size", pair("size", self.size, 1))
         object.__setattr__(self, "period", whole("period", self.period, 0))
         if self.size[0] % 2 == 0 or self.size[1] % 2 == 0 or self.size == (1, 1):
             raise ValueError(f"`size` must be odd numbers, not both 1; got {self.size}")
@@ -107,19 +105,19 @@ class Sensor:
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        self._set("size", wholes("size", self.size, 2, 1))
-        self._set("pool", wholes("pool", self.pool, 2, 1))
+        self._set("size", pair("size", self.size, 1))
+        self._set("pool", pair("pool", self.pool, 1))
         if self.polarity not in _POLARITIES:
             raise ValueError(
                 f"`polarity` must be {', '.join(map(repr, _POLARITIES))}; got {self.polarity!r}"
             )
-        killed = sorted({wholes(f"killed[{i}]", p, 2, 0) for i, p in enumerate(self.killed)})
+        killed = sorted({pair(f"killed[{i}]", p, 0) for i, p in enumerate(self.killed)})
         for y, x in killed:
             if y >= self.size[0] or x >= self.size[1]:
                 raise ValueError(f"`killed` must be pixels of {self.size}; got {(y, x)}")
         self._set("killed", tuple(killed))
         if self.crop is not None:
-            pairs = (wholes(f"crop[{i}]", pair, 2, 0) for i, pair in enumerate(self.crop))
+            pairs = (pair(f"crop[{i}]", ends, 0) for i, ends in enumerate(self.crop))
             self._set("crop", tuple(pairs))
         if len(self.roi) != 2:
             raise ValueError(f"`crop` must be ((top, bottom), (left, right)); got {self.crop}")

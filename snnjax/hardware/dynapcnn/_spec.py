@@ -1,14 +1,16 @@
 """The network that a chip of the DYNAP-CNN family holds: layers on cores, and who feeds whom."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Real
 
 from .._family import Spec as AnySpec, as_array
-from ._chips import Chip, Memory, whole, wholes
+from ._chips import Chip, Memory, Pair, pair, whole, wholes
 from ._sensor import Sensor
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -31,36 +33,11 @@ class Destination(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A layer that feeds another, seen from the target.
-
-    Attributes:
-        layer: index into `Spec.layers`; None for the input.
-        pool: height and width of the windows that its spikes are summed over.
-        shift: channel of the target that its channel 0 arrives at.
-    """
+    """A layer that feeds another, None for the input; pool and shift as in `Destination`."""
 
     layer: int | None
     pool: int = 1
     shift: int = 0
-
-
-def _as_shape(value: Any) -> Shape:
-    channels, height, width = wholes("input_shape", value, 3, 1)
-    return channels, height, width
-
-
-def _as_stride(value: Any) -> tuple[int, int]:
-    y, x = wholes("stride", value, 2, 1)
-    return y, x
-
-
-def _as_padding(value: Any) -> tuple[int, int]:
-    y, x = wholes("padding", value, 2, 0)
-    return y, x
-
-
-def _as_cap(value: Any) -> int | None:
-    return None if value is None else whole("max_spikes", value, 1)
 
 
 def _as_destinations(value: Any) -> tuple[Destination, ...]:
@@ -100,22 +77,55 @@ class Core(eqx.Module):
         path: path of the neurons in the model, for messages.
     """
 
-    weight: Real[Array, "out in ky kx"] = eqx.field(converter=as_array)
-    bias: Real[Array, " out"] | None = eqx.field(converter=as_array, default=None)
-    threshold: Real[Array, ""] = eqx.field(converter=as_array, default=1.0)
-    min_vmem: Real[Array, ""] | None = eqx.field(converter=as_array, default=None)
-    vmem: Real[Array, "out y x"] | None = eqx.field(converter=as_array, default=None)
-    input_shape: Shape = eqx.field(static=True, kw_only=True, converter=_as_shape)
-    stride: tuple[int, int] = eqx.field(static=True, default=(1, 1), converter=_as_stride)
-    padding: tuple[int, int] = eqx.field(static=True, default=(0, 0), converter=_as_padding)
-    reset: Literal["subtract", "zero"] = eqx.field(static=True, default="subtract")
-    max_spikes: int | None = eqx.field(static=True, default=None, converter=_as_cap)
-    destinations: tuple[Destination, ...] = eqx.field(
-        static=True, default=(), converter=_as_destinations
-    )
-    core: int | None = eqx.field(static=True, default=None)
-    monitor: bool = eqx.field(static=True, default=False)
-    path: str = eqx.field(static=True, default="")
+    weight: Real[Array, "out in ky kx"]
+    bias: Real[Array, " out"] | None
+    threshold: Real[Array, ""]
+    min_vmem: Real[Array, ""] | None
+    vmem: Real[Array, "out y x"] | None
+    input_shape: Shape = eqx.field(static=True)
+    stride: Pair = eqx.field(static=True)
+    padding: Pair = eqx.field(static=True)
+    reset: Literal["subtract", "zero"] = eqx.field(static=True)
+    max_spikes: int | None = eqx.field(static=True)
+    destinations: tuple[Destination, ...] = eqx.field(static=True)
+    core: int | None = eqx.field(static=True)
+    monitor: bool = eqx.field(static=True)
+    path: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike | None = None,
+        threshold: ArrayLike = 1.0,
+        min_vmem: ArrayLike | None = None,
+        vmem: ArrayLike | None = None,
+        *,
+        input_shape: Sequence[int],
+        stride: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0),
+        reset: Literal["subtract", "zero"] = "subtract",
+        max_spikes: int | None = None,
+        destinations: Iterable[tuple[int, ...]] = (),
+        core: int | None = None,
+        monitor: bool = False,
+        path: str = "",
+    ):
+        """Make a layer of these attributes, which may be lists and numbers of NumPy.
+
+        Raises:
+            ValueError: if a shape or setting is out of its range; the message names it.
+        """
+        arrays = dict(zip(ARRAYS, (weight, bias, threshold, min_vmem, vmem), strict=True))
+        for name, array in arrays.items():
+            setattr(self, name, as_array(array))
+        channels, *size = wholes("input_shape", input_shape, 3, 1)
+        self.input_shape = (channels, *pair("input_shape", size, 1))
+        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
+        self.reset = reset
+        self.max_spikes = None if max_spikes is None else whole("max_spikes", max_spikes, 1)
+        self.destinations = _as_destinations(destinations)
+        self.core = None if core is None else whole("core", core, -(2**31))
+        self.monitor, self.path = monitor, path
 
     def __check_init__(self) -> None:
         if self.weight.ndim != 4 or 0 in self.weight.shape:
