@@ -29,7 +29,7 @@ from .reference import run_events
 
 
 def diamond():
-    """One core that feeds two merges, and a branch with a pool of its own."""
+    """One core that feeds two others, one of which gets both."""
     nodes = {
         "conv": conv(2, 3, padding=1),
         "iaf": IAF((3, 8, 8)),
@@ -39,18 +39,13 @@ def diamond():
         "iaf_right": IAF((4, 8, 8), threshold=1.5),
         "pool": eqx.nn.AvgPool2d(2, 2),
         "flat": Flatten(),
-        "dense": linear(48, 4, seed=3),
+        "dense": linear(64, 4, seed=5, gain=12.0),
         "readout": IAF(4),
     }
-    edges = [
-        *(("input", "conv"), ("conv", "iaf"), ("iaf", "left"), ("left", "iaf_left")),
-        *(("iaf", "right"), ("iaf_left", "right"), ("right", "iaf_right")),
-        *(("iaf_left", "pool3"), ("iaf_right", "pool"), ("pool", "flat"), ("flat", "dense")),
-        *(("dense", "readout"), ("readout", "output")),
-    ]
-    edges.remove(("iaf_left", "pool3"))
-    nodes["dense"] = linear(64, 4, seed=3)
-    return Graph(nodes, edges), (2, 8, 8)
+    edges = [("input", "conv"), ("conv", "iaf"), ("iaf", "left"), ("left", "iaf_left")]
+    edges += [("iaf", "right"), ("iaf_left", "right"), ("right", "iaf_right")]
+    edges += [("iaf_right", "pool"), ("pool", "flat"), ("flat", "dense"), ("dense", "readout")]
+    return Graph(nodes, [*edges, ("readout", "output")]), (2, 8, 8)
 
 
 def concatenating():
@@ -187,10 +182,10 @@ def test_pools_of_the_input_are_those_of_the_sensors_layer():
     spec = dynapcnn.map_network(model, input_shape=shape)
     assert spec.sensor == Sensor(size=(12, 16), pool=(2, 4), enabled=False)
     np.testing.assert_array_equal(spec.layers[0].weight, model.layers[1].weight / 8)
-    sensor = Sensor(size=(48, 32), pool=(4, 2), mirror_x=True)
-    spec = dynapcnn.map_network(model, sensor=dataclasses.replace(sensor, pool=(2, 1)))
-    assert spec.sensor == dataclasses.replace(sensor, pool=(4, 4), enabled=True)
-    cropped = dataclasses.replace(sensor, pool=(1, 1), crop=((3, 15), (0, 16)))
+    sensor = Sensor(size=(24, 16), pool=(2, 1), mirror_x=True)
+    spec = dynapcnn.map_network(model, sensor=sensor)
+    assert spec.sensor == dataclasses.replace(sensor, pool=(4, 4))
+    cropped = Sensor(size=(24, 32), crop=((3, 15), (0, 16)))
     with pytest.raises(ValueError, match=r"pooled by \(2, 4\) in the network, but its crop"):
         dynapcnn.map_network(model, sensor=cropped)
 
@@ -302,19 +297,19 @@ def test_graphs_that_no_chip_runs(name):
 def by_hand(**fields):
     rng = np.random.default_rng(0)
     first = Core(
-        rng.integers(-60, 60, (40, 2, 3, 3)),
+        rng.integers(-60, 60, (30, 2, 3, 3)),
         threshold=100,
         input_shape=(2, 20, 20),
         destinations=((1, 2, 0),),
     )
-    last = Core(rng.integers(-60, 60, (10, 40, 9, 9)), threshold=100, input_shape=(40, 9, 9))
+    last = Core(rng.integers(-60, 60, (10, 30, 9, 9)), threshold=100, input_shape=(30, 9, 9))
     return Spec((first, last), chip=SPECK_2F, **fields)
 
 
 def test_a_network_made_by_hand_is_placed():
     spec = dynapcnn.place(by_hand())
     cores = [layer.core for layer in spec.layers]
-    assert cores[0] in (0, 1, 2)
+    assert cores[0] in range(5)
     assert cores[1] in (5, 6)
     assert dynapcnn.check(spec) == ()
     on = dynapcnn.place(spec, chip="dynapcnn", cores=[2, np.int64(6)])
