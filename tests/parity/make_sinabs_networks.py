@@ -17,7 +17,7 @@ from unittest.mock import MagicMock
 import numpy as np
 from _golden import array, save, tensor, torch
 from make_sinabs_dynapcnn import DynapcnnNetwork, Speck2FConfigBuilder, packed, plain
-from nirtorch.utils import sanitize_name
+from sinabs import layers as sl
 from sinabs.from_torch import from_model
 
 STEPS = 6
@@ -53,11 +53,43 @@ def draw(net, rng, mean):
                 module.bias.data = tensor(rng.normal(0, 0.1, module.bias.shape))
 
 
-def neurons(twin):
-    """The names of the neurons of each layer of the chip, as the network has them."""
-    names = {index: name for name, index in twin.name_2_indx_map.items()}
-    info = twin._graph_extractor.dcnnl_info
-    return {i: sanitize_name(names[layer["neuron"]["node_id"]]) for i, layer in info.items()}
+def neurons(net, shape):
+    """The name of the neurons that each product feeds."""
+    names, found = {id(module): name for name, module in net.named_modules()}, {}
+
+    def mark(module, _, y):
+        y.product = names[id(module)]
+
+    def look(module, x):
+        found[x[0].product] = names[id(module)]
+
+    hooks = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            hooks.append(module.register_forward_hook(mark))
+        elif isinstance(module, sl.IAFSqueeze):
+            hooks.append(module.register_forward_pre_hook(look))
+    net(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def named(layers, param, neurons):
+    """The names of the neurons of each layer of the chip, found by their weights."""
+    found = {}
+    for i, layer in layers.items():
+        weight = array(layer.conv.weight)
+        fitting = {
+            name: param[f"{name}.weight"]
+            for name in neurons
+            if param[f"{name}.weight"].shape[0] == weight.shape[0]
+            and param[f"{name}.weight"].size == weight.size
+        }
+        alike = {name: float((w.ravel() * weight.ravel()).sum()) for name, w in fitting.items()}
+        found[i] = neurons[max(alike, key=alike.get)]
+    assert len(set(found.values())) == len(found), found
+    return found
 
 
 def case(name, net, shape, number):
@@ -79,6 +111,10 @@ def case(name, net, shape, number):
 def run(net, shape, rng):
     net.eval()
     param = {name: array(value) for name, value in net.named_parameters()}
+    pairs = neurons(net, shape)
+    for module in net.modules():
+        if isinstance(module, sl.IAFSqueeze):
+            module.reset_states()
     twin = DynapcnnNetwork(net, input_shape=shape, discretize=True)
     layers, destinations = twin.dynapcnn_layers, twin.layer_destination_map
     cores = Speck2FConfigBuilder.map_layers_to_cores(layers)
@@ -89,7 +125,7 @@ def run(net, shape, rng):
         layer.spk.register_forward_hook(lambda m, x, y, i=i: spikes.__setitem__(i, array(y)))
     raster = rng.poisson(0.25, (STEPS, *shape))
     twin(tensor(raster))
-    names = neurons(twin)
+    names = named(layers, param, pairs)
     # Before the reset, vmem is below (spikes + 1)*threshold. sinabs has no 16 bits to keep.
     peak = max(
         (spikes[i].max() + 1) * float(layer.spk.spike_threshold) for i, layer in layers.items()
