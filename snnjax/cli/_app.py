@@ -7,8 +7,8 @@ import typer
 
 from .._checks import read_array
 from ..codegen import c
+from ..hardware import family
 from ..train import Run
-from ..train._family import family
 from . import _fidelity, _mismatch, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 

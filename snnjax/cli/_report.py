@@ -15,8 +15,8 @@ from rich.text import Text
 
 from .. import transforms
 from .._files import write_whole
+from ..hardware import family
 from ..train import Recipe, Scores
-from ..train._family import family
 from ..train.recipes import RECIPES
 from ._runs import Opened
 

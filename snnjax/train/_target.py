@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .._typing import FloatArray, Key
-from ..hardware import ParameterReport
+from ..hardware import ParameterReport, family
 from ..nn import Network
-from ._family import family
 
 
 class Scores(NamedTuple):
