@@ -10,8 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from .._typing import FloatArray, PyTree
-from ..nn import IAF, Network, Sequential, TimeStepDropout
-from ._fold_batch_norm import fold_batch_norm, folded
+from ..nn import IAF, Sequential, TimeStepDropout
+from ._fold_batch_norm import folded
 
 _WEIGHTED = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 _DROPOUT = eqx.nn.Dropout | TimeStepDropout | eqx.nn.Identity
@@ -74,8 +74,6 @@ def from_ann(
     x = jnp.asarray(data, float)
     if len(x) == 0 or not bool(jnp.isfinite(x).all()):
         raise ValueError("`data` must hold at least one sample, and finite numbers only")
-    if isinstance(model, Network) and any(isinstance(m, eqx.nn.BatchNorm) for _, m in _flat(model)):
-        model = fold_batch_norm(model, statistics)
     layers: list[Callable[..., Any]] = []
     scale, weighted = 1.0, None
 
@@ -86,7 +84,7 @@ def from_ann(
         layers.append(IAF(x.shape[1:], max_spikes=max_spikes, min_vmem=min_vmem))
         return after
 
-    for path, layer in _folded(_flat(model), statistics):
+    for path, layer in _folded(_flat(model, statistics)):
         if isinstance(layer, _DROPOUT):
             continue
         if _is_relu(layer):
@@ -108,34 +106,35 @@ def from_ann(
     return Sequential(*layers)
 
 
-def _folded(layers: Iterator[tuple[str, Any]], statistics: PyTree) -> Iterator[tuple[str, Any]]:
+def _folded(layers: Iterator[tuple[str, Any, PyTree]]) -> Iterator[tuple[str, Any]]:
     """The layers with batch norms folded into those before them."""
-    path, layer = next(layers)
-    for name, following in layers:
+    path, layer, _ = next(layers)
+    for name, following, statistics in layers:
         if isinstance(following, eqx.nn.BatchNorm):
             try:
                 layer = folded(layer, following, statistics)
             except ValueError as error:
-                raise ValueError(f"`{name}` (BatchNorm) {error}") from None
+                raise ValueError(f"`{name}`: BatchNorm {error}") from None
             continue
         yield path, layer
         path, layer = name, following
     yield path, layer
 
 
-def _flat(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The layers of nested networks in order, with their paths."""
+def _flat(model: Any, statistics: PyTree, path: str = "") -> Iterator[tuple[str, Any, PyTree]]:
+    """The layers of nested networks in order, with their paths and states."""
     prefix = f"{path}." if path else ""
     if isinstance(model, eqx.nn.MLP):
         for i, layer in enumerate(model.layers):
-            yield f"{prefix}layers[{i}]", layer
+            yield f"{prefix}layers[{i}]", layer, None
             name = "activation" if i < model.depth else "final_activation"
-            yield f"{prefix}{name}", getattr(model, name)
+            yield f"{prefix}{name}", getattr(model, name), None
     elif isinstance(model, eqx.nn.Sequential | Sequential):
+        own = type(statistics) is tuple and len(statistics) == len(model.layers)
         for i, layer in enumerate(model.layers):
-            yield from _flat(layer, f"{prefix}layers[{i}]")
+            yield from _flat(layer, statistics[i] if own else statistics, f"{prefix}layers[{i}]")
     else:
-        yield path or "model", model
+        yield path or "model", model, statistics
 
 
 def _is_relu(layer: Any) -> bool:

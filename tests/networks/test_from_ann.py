@@ -245,7 +245,7 @@ def test_data_that_shows_no_activations_is_an_error(data):
         (jnp.abs, "abs"),
         (lambda x: x + 1, "<lambda>"),
         (eqx.nn.LayerNorm((4, 6, 6)), "LayerNorm"),
-        (eqx.nn.BatchNorm(4, "batch", mode="batch"), "BatchNorm holds statistics"),
+        (eqx.nn.BatchNorm(4, "batch", mode="batch"), "BatchNorm has running statistics"),
         (IAF((4, 6, 6)), "IAF"),
     ],
     ids=["MaxPool2d", "sigmoid", "abs", "affine", "LayerNorm", "BatchNorm", "IAF"],

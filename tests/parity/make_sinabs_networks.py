@@ -75,6 +75,10 @@ def neurons(net, shape):
     return found
 
 
+def cosine(x, y):
+    return float(x @ y / (np.linalg.norm(x) * max(np.linalg.norm(y), 1e-9)))
+
+
 def named(layers, param, neurons):
     """The names of the neurons of each layer of the chip, found by their weights."""
     found = {}
@@ -86,7 +90,7 @@ def named(layers, param, neurons):
             if param[f"{name}.weight"].shape[0] == weight.shape[0]
             and param[f"{name}.weight"].size == weight.size
         }
-        alike = {name: float((w.ravel() * weight.ravel()).sum()) for name, w in fitting.items()}
+        alike = {name: cosine(w.ravel(), weight.ravel()) for name, w in fitting.items()}
         found[i] = neurons[max(alike, key=alike.get)]
     assert len(set(found.values())) == len(found), found
     return found

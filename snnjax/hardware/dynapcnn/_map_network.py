@@ -251,8 +251,8 @@ def match(spec: Spec) -> list[int]:
     holder: dict[int, int] = {}
 
     def settle(layer: int, asked: set[int]) -> bool:
-        """Give a layer a core, where need be by moving others on."""
-        for core in fitting[layer]:
+        """Give a layer a core: a free one, else one whose holder can move on."""
+        for core in sorted(fitting[layer], key=lambda core: core in holder):
             if core in asked:
                 continue
             asked.add(core)

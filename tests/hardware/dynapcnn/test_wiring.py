@@ -420,5 +420,5 @@ def test_a_network_of_relus_with_norms_runs_on_the_chip():
     assert wanted.max() > 0.1
     scale = rates.max() / wanted.max()
     np.testing.assert_allclose(rates / scale, wanted, atol=0.25 * wanted.max())
-    with pytest.raises(ValueError, match=r"`layers\[1\]` \(BatchNorm\) has running statistics"):
+    with pytest.raises(ValueError, match=r"`layers\[1\]`: BatchNorm has running statistics"):
         from_ann(quiet, data)
