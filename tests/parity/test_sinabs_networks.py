@@ -54,16 +54,27 @@ class Builder:
         return Graph(nodes, pairs)
 
 
-def model_1(b):
+def model_1(b, pool=None, factors=(0.25, 0.31)):
+    """Averages and plain spikes meet in conv3, whose weights can hold one factor, not two.
+
+    sinabs takes half of the mean of 0.25 and 1, rounded to 0.31, for both: another network. Here
+    that network has sum pools and the factors in its weights.
+    """
+    pool = SumPool2d(2) if pool is None else pool
+    scaled = {
+        name: eqx.tree_at(lambda m: m.weight, b.conv(name), replace_fn=lambda w, f=f: w * f)
+        for name, f in zip(("conv2", "conv3"), factors, strict=True)
+    }
     return b.graph(
         "input > conv1 > iaf1 > pool1 > conv2 > iaf2 > conv3 > iaf3 > flat",
         "iaf1 > pool1a > conv3",
         "flat > fc1 > iaf4 > fc2 > iaf5 > output",
-        **{n: b.conv(n) for n in ("conv1", "conv2", "conv3")},
+        **scaled,
+        conv1=b.conv("conv1"),
         **{n: b.linear(n) for n in ("fc1", "fc2")},
         **{n: b.iaf(n) for n in ("iaf1", "iaf2", "iaf3")},
         **{n: IAF(size, min_vmem=-1.0) for n, size in (("iaf4", 200), ("iaf5", 10))},
-        **{n: eqx.nn.AvgPool2d(2, 2) for n in ("pool1", "pool1a")},
+        **dict.fromkeys(("pool1", "pool1a"), pool),
         flat=Flatten(),
     )
 
@@ -194,6 +205,12 @@ def mapped(case, cores=None):
 
 def test_all_of_them_are_here():
     assert list(golden(FILE)[1]["cases"]) == list(MODELS)
+
+
+def test_averages_that_meet_plain_spikes_are_refused():
+    model = model_1(Builder("model_1"), eqx.nn.AvgPool2d(2, 2), (1, 1))
+    with pytest.raises(ValueError, match=r"gets averages .* factors \[0.25, 1.0\], but"):
+        dynapcnn.map_network(model, input_shape=(2, 34, 34))
 
 
 @each_network
