@@ -1,0 +1,106 @@
+"""Networks from other tools' modules, where the tool is installed."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+from snnjax.interop.modules import from_modules
+from snnjax.surrogate import Sigmoid
+
+from . import _modules
+
+GOLDEN = Path(__file__).parents[1] / "parity/modules.npz"
+REAL = {"sinabs_iaf", "norse_box", "jaxpike_readout"}
+"""Networks that end with potentials, not with spikes."""
+
+
+def assert_runs_as(model, name, golden):
+    y, _ = eqx.filter_jit(model)(_modules.inputs(name))
+    y = np.asarray(y).reshape(_modules.STEPS, -1)
+    assert abs(y).sum() > 5
+    if name in REAL:
+        np.testing.assert_allclose(y, golden[f"{name}/output"], rtol=1e-4, atol=1e-5)
+    else:
+        np.testing.assert_array_equal(y, golden[f"{name}/output"])
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(GOLDEN)
+
+
+def built(name):
+    packages, _, _ = _modules.TOOLS[name.partition("_")[0]]
+    if not _modules.installed(*packages):
+        pytest.skip(f"needs {' and '.join(packages)}")
+    return _modules.NETWORKS[name]()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", _modules.NETWORKS)
+def test_a_network_of_modules_runs_as_in_its_tool(name, golden):
+    net = built(name)
+    model = from_modules(net, _modules.inputs(name).shape[1:])
+    assert_runs_as(model, name, golden)
+
+
+def test_every_tool_has_three_golden_networks(golden):
+    manifest = json.loads(str(golden["manifest"]))
+    assert manifest["versions"].keys() == _modules.TOOLS.keys()
+    for tool in _modules.TOOLS:
+        names = [name for name in _modules.NETWORKS if name.startswith(f"{tool}_")]
+        assert len(names) == 3
+        assert all(f"{name}/output" in golden for name in names)
+
+
+# Modules as the tools have them, without the tools.
+
+
+def module(package, name, **attributes):
+    return type(name, (SimpleNamespace,), {"__module__": package})(**attributes)
+
+
+def torch_linear():
+    weight = np.ones((3, 2), np.float32)
+    return module("torch.nn.modules.linear", "Linear", weight=weight, bias=None)
+
+
+def leaky(**attributes):
+    found = {"beta": 0.9, "threshold": 1.0, "reset_mechanism": "subtract", "reset_delay": True}
+    found |= {"state_quant": False, "graded_spikes_factor": 1.0, "inhibition": False}
+    return module("snntorch._neurons.leaky", "Leaky", **(found | attributes))
+
+
+def test_a_surrogate_is_given_and_is_that_of_all_neurons():
+    model = from_modules([torch_linear(), leaky()], 2, surrogate=Sigmoid(slope=3.0))
+    assert model.layers[1].settings.surrogate.inner.slope == 3.0
+
+
+def test_lists_within_lists_are_opened():
+    model = from_modules([[torch_linear()], [[leaky()]]], 2)
+    assert [type(layer).__name__ for layer in model.layers] == ["Linear", "Leaky"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ([torch_linear(), leaky(state_quant=True)], r"module 1, Leaky: `state_quant` must be off"),
+        ([leaky(inhibition=True)], "module 0, Leaky: `inhibition` must be off"),
+        ([leaky(graded_spikes_factor=2.0)], "`graded_spikes_factor` must be 1; got 2.0"),
+        ([leaky(beta=0.0)], "decays must be above 0"),
+        (
+            [[torch_linear(), module("torch.nn", "LSTM")]],
+            "module 0.1, LSTM: there is no layer .* Li",
+        ),
+        ([module("lava.lib", "LIF")], "module 0, LIF: .* of lava, there is: torch"),
+        ([torch_linear(), leaky(beta=np.ones(4))], "module 1, Leaky: "),
+        ([torch_linear(), torch_linear()], "module 1, Linear: "),
+    ],
+)
+def test_what_has_no_layer_is_refused_by_number_and_class(modules, message):
+    with pytest.raises(ValueError, match=message):
+        from_modules(modules, 2)
