@@ -43,9 +43,6 @@ NEEDS_OPTIONAL = {"cli", "viz"}
 """Nothing imports these but whoever wants a command line or a picture."""
 
 NOT_YET_SHARED = {
-    ("interop", "nir", "_neuron"),
-    ("nn", "_combine"),
-    ("nn", "_schedule"),
     ("train", "_family"),
 }
 """Private modules that others import until their folder exports what these need."""

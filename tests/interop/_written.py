@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnjax import IAF, LI, LIF, PLIF, Leaky, LIFEuler, Sequential, nn
+from snnjax.interop._firing import Strict
+from snnjax.interop._neuron import NIRNeuron
 from snnjax.interop.nir import save
-from snnjax.interop.nir._firing import Strict
-from snnjax.interop.nir._neuron import NIRNeuron
 
 STEPS = 60
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from snnjax import IAF, LI, PLIF, Graph, Leaky, Sequential
-from snnjax.interop.nir._firing import Strict
-from snnjax.interop.nir._neuron import NIRIntegrator, NIRNeuron
+from snnjax.interop._firing import Strict
+from snnjax.interop._neuron import NIRIntegrator, NIRNeuron
 from snnjax.interop.torch import load_state_dict
 from snnjax.nn import Flatten
 

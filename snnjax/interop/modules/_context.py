@@ -11,7 +11,7 @@ import numpy as np
 
 from ...nn import Layer
 from ...surrogate import PiecewiseLinear, Surrogate
-from ..nir._firing import Strict
+from .._firing import Strict
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...nn import Flatten, Leaky, Sequential, SumPool2d
-from ..nir._delay import Delay
-from ..nir._neuron import NIRIntegrator, NIRNeuron
-from ..nir._static import Threshold
+from .._delay import Delay
+from .._layers import Threshold
+from .._neuron import NIRIntegrator, NIRNeuron
 from ._context import Build, Context, conv, linear, number, per_neuron, require
 
 

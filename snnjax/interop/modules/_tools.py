@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...nn import IAF, LI, PLIF, Leaky
-from ..nir._neuron import NIRIntegrator, NIRNeuron
-from ..nir._static import Shift
+from .._layers import Shift
+from .._neuron import NIRIntegrator, NIRNeuron
 from ._context import Build, Context, number, per_neuron, require
 
 # ----- snnTorch

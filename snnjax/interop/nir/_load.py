@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...nn import Graph, Layer, Network, Sequential
-from ...nn._schedule import schedule
-from ._delay import Delay
+from .._delay import Delay
+from .._layers import Shift
 from ._dialect import Dialect, Given, Settings, settle
 from ._dialects import DIALECTS
 from ._node import NEURONS, Node
 from ._read import read
 from ._save import NOTES, from_notes
-from ._static import STATIC, Shift, static_layer
+from ._static import STATIC, static_layer
 from ._wiring import Wiring, flatten
 
 OWN = "snnjax"
@@ -213,11 +213,8 @@ def _layers(
     for name, node in wiring.of("Input").items():
         shapes[name] = _input_shape(name, node, wiring)
     names = [name for name, node in wiring.nodes.items() if node.kind not in ("Input", "Output")]
-    stateful = frozenset(name for name in names if wiring.nodes[name].kind in (*NEURONS, "Delay"))
-    edges = [edge for edge in wiring.edges if edge[1] in names]
-    stages, _ = schedule(names, edges, list(shapes), stateful)
     made: dict[str, Callable[..., Any]] = {}
-    todo = [names[i] for stage in stages for i in stage]
+    todo = list(names)
     while todo:
         ready = [name for name in todo if any(a in shapes for a in wiring.before(name))]
         if not ready:

@@ -11,16 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ... import networks, nn, surrogate
-from ...nn._combine import _unchanged as unchanged
-from ._delay import Delay
-from ._firing import Strict
-from ._neuron import NIRIntegrator, NIRNeuron
-from ._static import Dense, FlattenAxes, Scale, Shift, Threshold
+from .._delay import Delay
+from .._firing import Strict
+from .._layers import Dense, FlattenAxes, Scale, Shift, Threshold
+from .._neuron import NIRIntegrator, NIRNeuron
+
+UNCHANGED = nn.Recurrent(eqx.nn.Identity(), shape=1).layers[1]
+"""The feedback of a `Recurrent` that is made without one."""
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": jax.lax.add,
     "max": jax.lax.max,
-    "unchanged": unchanged,
+    "unchanged": UNCHANGED,
 }
 """The functions that layers hold."""
 

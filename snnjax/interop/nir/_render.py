@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from ...nn import Chain, Graph, Layer, Network, Parallel, Recurrent, Residual
-from ...nn._combine import _unchanged as unchanged
 from ._node import Node, Tree
+from ._record import UNCHANGED
 from ._render_static import static_node
 
 Shape: TypeAlias = tuple[int, ...]
@@ -119,7 +119,7 @@ def _recurrent(network: Recurrent, shape: Shape, neuron: RenderNeuron, path: str
     forward, out = _child(layer, shape, neuron, f"{path}.layers[0]")
     nodes: dict[str, Node | Tree] = {"layer": forward}
     edges = [("input", "layer"), ("layer", "output")]
-    if feedback is unchanged:
+    if feedback is UNCHANGED:
         edges.append(("layer", "layer"))
     else:
         nodes["feedback"], _ = _child(feedback, out, neuron, f"{path}.layers[1]")

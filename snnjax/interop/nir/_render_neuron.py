@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...nn import IAF, LI, LIF, PLIF, CubaLIF, Leaky, LIFEuler
-from ._delay import Delay
-from ._neuron import NIRNeuron
+from .._delay import Delay
+from .._neuron import NIRNeuron
 from ._node import Node, Tree
 
 Shape = tuple[int, ...]

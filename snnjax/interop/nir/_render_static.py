@@ -7,8 +7,8 @@ import equinox as eqx
 import numpy as np
 
 from ...nn import Flatten, SumPool2d, TimeStepDropout
+from .._layers import Dense, FlattenAxes, Scale, Shift, Threshold
 from ._node import Node
-from ._static import Dense, FlattenAxes, Scale, Shift, Threshold
 
 Shape = tuple[int, ...]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...nn import IAF, LI, LIF, PLIF, CubaLIF, Leaky, LIFEuler
-from ._firing import Strict
-from ._neuron import NIRNeuron
+from .._firing import Strict
+from .._neuron import NIRNeuron
 from ._node import Node, Tree
 from ._render_neuron import fed_back, node_of
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...nn import LEAKS, LIF, Leak, Residual, Sequential, TimeStepDropout
 from ...surrogate import PeriodicExponential, PiecewiseLinear, Surrogate
-from ..nir._neuron import NIRIntegrator, NIRNeuron
+from .._neuron import NIRIntegrator, NIRNeuron
 
 Fields = Mapping[str, Any]
 

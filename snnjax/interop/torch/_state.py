@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._tree import modules_with_path
 from ...nn import IAF, PLIF, Layer, Leaky, Neuron
-from ..nir._neuron import NIRNeuron
+from .._neuron import NIRNeuron
 from ._files import arrays_of
 
 Model = TypeVar("Model", bound=Layer)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ....nn import CubaLIF, LIFEuler
+from ..._firing import Strict
+from ..._neuron import neuron
 from .._dialect import Dialect, Given
-from .._firing import Strict
-from .._neuron import neuron
 
 
 def _neuron(given: Given, *, membrane: Any) -> Any:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..._neuron import neuron
 from .._dialect import Dialect, Given
-from .._neuron import neuron
 from .._node import Node
 from .._wiring import Wiring
 from .literal import euler_layer

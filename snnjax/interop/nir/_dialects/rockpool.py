@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ....nn import LIF
+from ..._neuron import neuron
 from .._dialect import Dialect, Given
-from .._neuron import neuron
 from .._node import Node
 from .._wiring import Wiring
 

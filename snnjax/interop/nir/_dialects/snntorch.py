@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ....nn import Leaky
+from ..._firing import Strict
 from .._dialect import Dialect, Given
-from .._firing import Strict
 from .._wiring import Wiring
 
 DT = 1e-4

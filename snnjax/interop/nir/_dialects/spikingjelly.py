@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ..._neuron import neuron
 from .._dialect import Dialect, Given
-from .._neuron import neuron
 from .._wiring import Wiring
 
 DT = 1e-4

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ....nn import Leaky, Sequential
-from .._delay import Delay
+from ..._delay import Delay
+from ..._firing import Strict
+from ..._neuron import neuron
 from .._dialect import Dialect, Given
-from .._firing import Strict
-from .._neuron import neuron
 from .._node import DENSE, SPIKING, Node
 from .._wiring import Wiring
 

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
-from ..._typing import FloatArray
+from .._typing import FloatArray
 
 Membrane: TypeAlias = Literal["euler", "exact", "sum"]
 Synapse: TypeAlias = Literal["euler", "exact", "decayed"]

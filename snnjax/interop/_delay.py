@@ -9,9 +9,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from ..._checks import InputError
-from ..._typing import FloatArray, Key, PyTree
-from ...nn import Layer, Records
+from .._checks import InputError
+from .._typing import FloatArray, Key, PyTree
+from ..nn import Layer, Records
 
 
 class Delay(Layer):

@@ -7,10 +7,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..._typing import FloatArray
-from ...neurons import Firing, Hook, Reset, bounded
-from ...nn import Neuron, optional, per_neuron
-from ...params import param
+from .._typing import FloatArray
+from ..neurons import Firing, Hook, Reset, bounded
+from ..nn import Neuron, optional, per_neuron
+from ..params import param
 from ._affine import (
     Coefficients,
     Membrane,

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from ..._typing import FloatArray
-from ...passthrough import straight_through
-from ...surrogate import Cap, Derivatives, PiecewiseLinear, Surrogate
+from .._typing import FloatArray
+from ..passthrough import straight_through
+from ..surrogate import Cap, Derivatives, PiecewiseLinear, Surrogate
 
 
 class Strict(Surrogate):
