@@ -1,6 +1,5 @@
 """The commands, as a user types them, on a network small enough for a test."""
 
-import dataclasses
 import json
 import re
 import shutil
@@ -65,8 +64,8 @@ def test_check_prints_what_is_used(run):
 def test_check_fails_where_a_limit_is_broken(run, tmp_path):
     folder = tmp_path / "broken"
     shutil.copytree(run[0], folder)
-    spec = xylo.load(folder / "xylo.json")
-    xylo.save(dataclasses.replace(spec, chip=xylo.XYLO_AUDIO_2), folder / "xylo.json")
+    text = (folder / "xylo.json").read_text()
+    (folder / "xylo.json").write_text(text.replace('"audio3"', '"audio2"'))
     result = call("check", folder)
     assert result.exit_code == 1
     assert "`n_outputs` is 10" in result.output

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo import CHIPS, XYLO_1, XYLO_AUDIO_2, XYLO_AUDIO_3, get_chip
+from snnjax.hardware.xylo import (
+    CHIPS,
+    XYLO_1,
+    XYLO_AUDIO_2,
+    XYLO_AUDIO_3,
+    Part,
+    get_chip,
+)
 from snnjax.hardware.xylo._check import check, require, require_integers
 
 # A chip of the size of `make_spec`'s networks: 3 inputs, 6 hidden and 2 output neurons.
@@ -260,6 +267,22 @@ def test_the_chips():
 def test_what_no_chip_could_hold_is_refused_at_construction(make_fitting, fields, message):
     with pytest.raises(ValueError, match=message):
         make_fitting(**fields)
+
+
+@pytest.mark.parametrize("end", [-(2**31), 2**31 - 1])
+def test_both_ends_of_32_bits_can_be_held_and_none_beyond(make_fitting, end):
+    assert make_fitting(dash_mem=np.full(6, end)).dash_mem.tolist() == [end] * 6
+    with pytest.raises(ValueError, match="integers must fit in 32 bits"):
+        make_fitting(dash_mem=np.full(6, end + np.sign(end)))
+
+
+def test_violations_name_the_layer_of_the_model(make_fitting):
+    layers = (Part("layers[1]", 4), Part("layers[3]", 2), Part("layers[5]", 2))
+    spec = make_fitting(layers=layers, **at("w_rec", (0, 4, 1), 300), **at("w_out", (0, 1), -200))
+    assert [v.message.partition(";")[0] for v in check(spec)] == [
+        "`w_rec[0, 4, 1]` (`layers[3]`) is 300",
+        "`w_out[0, 1]` (`layers[5]`) is -200",
+    ]
 
 
 def test_a_spec_can_be_made_under_jit(make_fitting):

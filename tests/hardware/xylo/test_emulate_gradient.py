@@ -111,6 +111,33 @@ def test_it_equals_finite_differences_of_the_relaxation(
             assert (found == 0) if unused else abs(found) > 1e-3, path
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_current_at_an_end_of_its_range_passes_no_gradient_on(sign):
+    """At +32767 as at -32768 the current no longer follows its weights."""
+    chip = xylo.XYLO_AUDIO_3
+    ones = jnp.ones(1)
+    parameters = _gradient.Parameters(
+        feed=jnp.full((1, 1, 1), sign * 127.0),
+        loop=None,
+        part_syn=jnp.full((1, 1), 2.0**-15),
+        part_mem=ones / 2,
+        threshold=32767 * ones,
+        bias=None,
+    )
+    rest = _gradient.States(jnp.zeros((1, 1, 1)), jnp.zeros((1, 1)), jnp.zeros((1, 1)))
+    spiking = _gradient.Spiking(chip, 31, Atan(), ones)
+
+    def currents(feed, steps):
+        inputs = _gradient.Inputs(jnp.full((steps, 1, 1), 15.0), None, rest)
+        return _gradient.run((parameters._replace(feed=feed), inputs, spiking)).isyn
+
+    last = jax.grad(lambda feed: currents(feed, 40)[-1].sum())
+    assert abs(float(currents(parameters.feed, 40)[-1, 0, 0])) >= 32766
+    assert float(last(parameters.feed)[0, 0, 0]) == 0
+    before = jax.grad(lambda feed: currents(feed, 10)[-1].sum())
+    assert float(before(parameters.feed)[0, 0, 0]) == pytest.approx(150, rel=1e-2)
+
+
 def learning_all(dashes=(1, 4), seed=0):
     """A network that learns time constants, thresholds, biases and the slope of its surrogates."""
     rng = np.random.default_rng(seed)

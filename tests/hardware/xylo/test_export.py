@@ -10,14 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from snnjax import SynNet
 from snnjax.hardware.xylo import (
     CHIPS,
+    FORMATS,
     XYLO_1,
     XYLO_AUDIO_2,
+    XYLO_AUDIO_3,
     XYLO_IMU,
+    Part,
     export,
     from_json,
     load,
+    map_network,
+    quantize,
     save,
     to_json,
 )
@@ -204,6 +210,51 @@ def test_rockpools_arguments_for_other_chips(make_full):
     assert imu["dash_syn_2"] is imu["bias"] is imu["aliases"] is None
     xylo1 = export(make_full(bias=None, bias_out=None, chip=XYLO_1))
     assert not {"bias", "bias_hidden", "bias_out"} & set(xylo1)
+
+
+@pytest.mark.parametrize("chip", ["audio2", "audio3", "imu"])
+def test_the_weights_for_a_board_end_with_the_neurons_in_use(chip):
+    """Rockpool 3.1 warns of more than 128 rows and drops the others, in use or not."""
+    model = SynNet(4, 8, (100, 100), (1, 1), key=jax.random.key(0))
+    spec = quantize(map_network(model, chip=chip))
+    board, simulator = (export(spec, format=f"rockpool-{x}") for x in ("board", "simulator"))
+    assert simulator["weights_in"].shape == (8, 200, 1)
+    assert simulator["weights_out"].shape == (200, 4)
+    trimmed = (100, 100) if CHIPS[chip].max_input_neurons else (200, 200)
+    assert (board["weights_in"].shape[1], len(board["weights_out"])) == trimmed
+    np.testing.assert_array_equal(board["weights_in"], spec.w_in[:, : trimmed[0]])
+    np.testing.assert_array_equal(board["weights_out"], spec.w_out[-trimmed[1] :])
+    assert board["weights_rec"].shape == (200, 200, 1)
+
+
+def test_nothing_in_use_leaves_one_row(make_spec):
+    spec = make_spec(w_in=np.zeros((3, 6, 2), int), w_out=np.zeros((6, 2), int), chip=XYLO_AUDIO_3)
+    board = export(spec, format="rockpool-board")
+    assert (board["weights_in"].shape, board["weights_out"].shape) == ((3, 1, 2), (1, 2))
+
+
+def test_formats(make_spec):
+    assert export(make_spec(), format="json") == to_json(make_spec())
+    assert list(FORMATS) == ["rockpool-board", "rockpool-simulator", "json"]
+    assert "bias_hidden" in export(make_spec())
+
+
+def test_a_field_that_stands_there_twice_or_a_version_that_is_no_number(make_full):
+    text = to_json(make_full())
+    twice = text.replace('"weight_shift_in": 1', '"weight_shift_in": 1, "weight_shift_in": 2')
+    with pytest.raises(ValueError, match="here: `weight_shift_in` stands there twice"):
+        from_json(twice, source="here")
+    with pytest.raises(ValueError, match="`version` must be a whole number"):
+        from_json(text.replace('"version": 2', '"version": true'))
+
+
+def test_the_names_of_layers_are_saved(make_spec):
+    layers = (Part("layers[1]", 4), Part("layers[3]", 2), Part("layers[5]", 2))
+    spec = make_spec(layers=layers)
+    assert eqx.tree_equal(from_json(to_json(spec)), spec)
+    assert from_json(to_json(spec)).layers == layers
+    with pytest.raises(ValueError, match="`layers` must add up to the 6 hidden and 2 output"):
+        make_spec(layers=layers[1:])
 
 
 def test_rockpool_gets_nothing_that_does_not_fit(make_spec):

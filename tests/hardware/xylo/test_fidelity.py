@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import SynNet, hardware, record
+from snnjax import LIF, Sequential, SynNet, hardware, record
 from snnjax.hardware import xylo
 from snnjax.hardware.xylo._fidelity import why_silent
 
@@ -158,6 +158,23 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
     for empty in (raster[:0], raster[:, :0]):
         with pytest.raises(ValueError, match="`raster` must hold a recording of a step or more"):
             xylo.fidelity(synnet, spec, empty)
+
+
+def test_the_spikes_of_a_readout_that_is_read_as_potentials_count():
+    linear = [
+        eqx.nn.Linear(*sizes, use_bias=False, key=jax.random.key(i))
+        for i, sizes in enumerate([(8, 12), (12, 4)])
+    ]
+    linear = [eqx.tree_at(lambda m: m.weight, m, 3 * m.weight) for m in linear]
+    out = LIF(4, max_spikes=1, output="vmem")
+    model = Sequential(linear[0], LIF(12), linear[1], out)
+    x = np.random.default_rng(0).poisson(1.5, (4, 60, 8))
+    spec = xylo.quantize(xylo.map_network(model))
+    layer = xylo.fidelity(model, spec, x).layers[-1]
+    recorded = jax.vmap(lambda x: record(model, x)[2])(jnp.asarray(x, jnp.float32))
+    assert layer.spikes == recorded["layers[3].spikes"].sum() > 50
+    assert layer.count_error < 0.2
+    assert layer.silent == {}
 
 
 def test_one_recording_is_a_batch_of_one(synnet, spec, raster):

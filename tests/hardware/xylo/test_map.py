@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import LIF, Residual, Sequential, SynNet
+from snnjax import ALIF, LIF, Residual, Sequential, SynNet, quant, transforms
 from snnjax.hardware import xylo
 from snnjax.nn import TimeStepDropout
 
@@ -208,6 +208,15 @@ def net(*layers):
     return Sequential(linear(4, 5, 1), hidden(5), *layers)
 
 
+def noisy(**settings):
+    return Sequential(linear(4, 5, 1), hidden(5, **settings), linear(5, 2, 2), readout(2))
+
+
+def hooked(**rules):
+    model = noisy()
+    return transforms.apply(transforms.plan(model, **rules), model)
+
+
 BAD = {
     "layers[2]` (Lambda) has no counterpart": lambda: net(
         eqx.nn.Lambda(jax.nn.relu), linear(5, 2, 2), readout(2)
@@ -238,6 +247,20 @@ BAD = {
     ),
     "same `dt`": lambda: net(linear(5, 2, 2), readout(2, dt=2e-3)),
     "layers[2]` maps 6 to 2, but stands between 5 and 2": lambda: net(linear(6, 2, 2), readout(2)),
+    "layers[1]` (LIF) has noise, a `noise_std` of 0.5": lambda: noisy(noise_std=0.5),
+    "layers[1]` (LIF) transforms its state": lambda: hooked(states={"LIF.vmem": quant.Round()}),
+    "model` (Sequential) transforms outputs": lambda: hooked(activations={"LIF": quant.Round()}),
+    "layers[2]` (ALIF) has no counterpart": lambda: Sequential(
+        linear(4, 5, 1), hidden(5), ALIF(5), linear(5, 2, 2), readout(2)
+    ),
+    "layers[1]` (ALIF) has no counterpart": lambda: Sequential(
+        linear(4, 5, 1), ALIF(5), linear(5, 2, 2), readout(2)
+    ),
+    "layers[1]` (LIF) has a reset of 'zero'": lambda: noisy(reset="zero"),
+    "layers[1]` (LIF) has a refractory period": lambda: noisy(refractory=2),
+    "layers[1]` (LIF) has the shape (5, 1)": lambda: Sequential(
+        linear(4, 5, 1), hidden((5, 1)), linear(5, 2, 2), readout(2)
+    ),
     "layers[2].bias` has no counterpart": lambda: net(
         eqx.nn.Linear(5, 2, key=jax.random.key(0)), readout(2)
     ),
@@ -248,6 +271,48 @@ BAD = {
 def test_what_the_chip_cannot_run_is_refused_by_name(message):
     with pytest.raises(ValueError, match=re.escape(message)):
         xylo.map_network(BAD[message]())
+
+
+OUT_OF_RANGE = {
+    "`layers[1].leak.tau_mem[3]` is -0.003; a time constant must be above 0 s and finite": (
+        lambda m: m.layers[1].leak.tau_mem,
+        lambda x: x.at[3].set(-3e-3),
+    ),
+    "`layers[3].leak.tau_syn[1, 0]` is nan; a time constant": (
+        lambda m: m.layers[3].leak.tau_syn,
+        lambda x: x.at[1].set(jnp.nan),
+    ),
+    "`layers[1].threshold[0]` is 0; a threshold must be above 0": (
+        lambda m: m.layers[1].threshold,
+        lambda x: x.at[0].set(0),
+    ),
+    "`layers[0].weight[4, 2]` is inf; it must be finite (and 1 more)": (
+        lambda m: m.layers[0].weight,
+        lambda x: x.at[4, 2:4].set(jnp.inf),
+    ),
+}
+
+
+@pytest.mark.parametrize("message", OUT_OF_RANGE)
+def test_parameters_out_of_their_range_are_named_as_in_the_model(message):
+    where, change = OUT_OF_RANGE[message]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        xylo.map_network(eqx.tree_at(where, noisy(), replace_fn=change))
+
+
+@pytest.mark.parametrize(
+    ("leak", "name", "bad", "why"),
+    [
+        ("decays", "alpha_mem", 1.5, "a decay factor must be at least 0 and below 1"),
+        ("decays", "alpha_syn", -0.1, "a decay factor must be at least 0 and below 1"),
+        ("bitshifts", "dash_mem", -1.0, "a bit shift must be at least 0 and finite"),
+    ],
+)
+def test_leaks_of_each_kind_are_named(leak, name, bad, why):
+    where = lambda m: getattr(m.layers[1].leak, name)  # noqa: E731
+    model = eqx.tree_at(where, noisy(leak=leak), replace_fn=lambda x: x.at[0].set(bad))
+    with pytest.raises(ValueError, match=rf"`layers\[1\].leak.{name}\[0.*\]` is {bad:g}; {why}"):
+        xylo.map_network(model)
 
 
 def test_a_single_layer_is_not_a_network():

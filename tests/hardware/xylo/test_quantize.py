@@ -203,6 +203,18 @@ def test_integers_always_fit_the_chip(seed, log_scale, method, threshold):
     assert all(w.category is xylo.QuantizationWarning for w in caught)
 
 
+@pytest.mark.parametrize("method", ["channel", "least_squares"])
+def test_a_neuron_without_weights_is_scaled_by_its_bias(method):
+    spec = spec_of()
+    none = {"w_in": spec.w_in.at[:, 1].set(0), "w_rec": spec.w_rec.at[:, 1].set(0)}
+    none |= {"bias": spec.bias.at[1].set(-0.25), "threshold": spec.threshold.at[1].set(2.0)}
+    integers = xylo.quantize(dataclasses.replace(spec, **none), method=method)
+    assert (int(integers.bias[1]), int(integers.threshold[1])) == (-127, round(2 * 127 / 0.25))
+    without = dataclasses.replace(spec, **none | {"bias": spec.bias.at[1].set(0)})
+    integers = xylo.quantize(without, method=method)
+    assert (int(integers.bias[1]), int(integers.threshold[1])) == (0, 127)
+
+
 def test_quantizing_twice_or_by_an_unknown_method_is_an_error():
     with pytest.raises(ValueError, match=r"`method` must be one of 'global', .*; got 'layer'"):
         xylo.quantize(spec_of(), method="layer")
