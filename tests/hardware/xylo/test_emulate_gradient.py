@@ -132,7 +132,7 @@ def test_a_current_at_an_end_of_its_range_passes_no_gradient_on(sign):
         return _gradient.run((parameters._replace(feed=feed), inputs, spiking)).isyn
 
     last = jax.grad(lambda feed: currents(feed, 40)[-1].sum())
-    assert abs(float(currents(parameters.feed, 40)[-1, 0, 0])) >= 32766
+    assert abs(float(currents(parameters.feed, 40)[-1].item())) >= 32766
     assert float(last(parameters.feed)[0, 0, 0]) == 0
     before = jax.grad(lambda feed: currents(feed, 10)[-1].sum())
     assert float(before(parameters.feed)[0, 0, 0]) == pytest.approx(150, rel=1e-2)
