@@ -167,7 +167,9 @@ def test_a_layer_that_fails_is_named_with_what_it_said(layer, message):
 
 
 @pytest.mark.parametrize(
-    "x", ["spikes", None, [[1.0], [1.0, 2.0]], np.array([[object()]])], ids=repr
+    "x",
+    ["spikes", None, [[1.0], [1.0, 2.0]], np.array([[object()]])],
+    ids=["text", "None", "ragged", "objects"],
 )
 @pytest.mark.parametrize("layer", [IAF(1), LIF(1), Sequential(IAF(1))], ids=["IAF", "LIF", "net"])
 def test_an_input_that_is_no_array_of_numbers_is_an_error_of_ours(layer, x):
