@@ -334,3 +334,9 @@ def test_what_rockpool_does_not_have_is_refused_by_name(model, message, tmp_path
         rockpool.save(model, tmp_path / "net.json")
     with pytest.raises(TypeError, match="`network` must be a Sequential or a SynNet; got LIF"):
         rockpool.save(LIF(4), tmp_path / "net.json")
+
+
+def test_what_xylo_exports_for_a_board_is_the_network_again(spec):
+    wanted = xylo.quantize(spec)
+    arguments = xylo.export(wanted, format="rockpool-board")
+    assert eqx.tree_equal(rockpool.from_specification(arguments, chip="audio3"), wanted)

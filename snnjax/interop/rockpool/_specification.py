@@ -73,7 +73,9 @@ def from_specification(
     bias = given.get("bias", given.get("bias_hidden"))
     arrays: dict[str, Any] = {ours: _entry(given, theirs) for ours, theirs in _NAMES.items()}
     arrays |= {"w_in": w_in, "w_out": np.pad(w_out, ((unused[1], 0), (0, 0)))}
-    arrays["w_rec"] = _per_synapse(_whole(given["weights_rec"])) if "weights_rec" in given else none
+    w_rec = _per_synapse(_whole(given["weights_rec"])) if "weights_rec" in given else none
+    ends = [(0, max(0, hidden - n)) for n in w_rec.shape[:2]]
+    arrays["w_rec"] = np.pad(w_rec, (*ends, (0, 0)))
     arrays["dash_syn"] = np.stack(dashes, -1)
     arrays["bias"] = None if bias is None else _whole(bias)
     arrays["bias_out"] = _whole(given["bias_out"]) if "bias_out" in given else None
