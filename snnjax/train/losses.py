@@ -6,6 +6,8 @@ gradients go through the spikes, whose own are those of the surrogates.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from .._typing import FloatArray
@@ -19,7 +21,16 @@ def count_cross_entropy(
 
     Args:
         spikes: output spikes.
-        label: the right class.
+        label: the right class, a whole number from 0.
+
+    Raises:
+        ValueError: if `label` is no such number; where its value is not known, as under `jax.jit`,
+            the loss of one that is out of range is NaN.
+
+    >>> import jax.numpy as jnp
+    >>> spikes = jnp.asarray([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    >>> print(f"{count_cross_entropy(spikes, 0):.3f}, {count_cross_entropy(spikes, 2):.3f}")
+    0.408, 2.408
     """
     return _cross_entropy(spikes.sum(0), label)
 
@@ -38,9 +49,14 @@ def rate_mse(
         label: the right class.
         on: rate of the right class, in spikes per step.
         off: rate of the other classes, in spikes per step.
+
+    Raises:
+        ValueError: as for `count_cross_entropy`.
     """
-    wanted = jnp.full(spikes.shape[1:], off).at[label].set(on)
-    return jnp.square(spikes.mean(0) - wanted).mean()
+    index = _index(label, spikes.shape[-1])
+    wanted = jnp.full(spikes.shape[1:], off).at[index].set(on, mode="drop")
+    loss = jnp.square(spikes.mean(0) - wanted).mean()
+    return jnp.where(index < spikes.shape[-1], loss, jnp.nan)
 
 
 def latency(spikes: Float[Array, "time *neurons"]) -> Float[Array, "*neurons"]:
@@ -63,6 +79,9 @@ def latency_cross_entropy(
         spikes: output spikes.
         label: the right class.
         sharpness: factor on the latencies, which are in steps.
+
+    Raises:
+        ValueError: as for `count_cross_entropy`.
     """
     return _cross_entropy(-sharpness * latency(spikes), label)
 
@@ -75,6 +94,9 @@ def max_vmem_cross_entropy(
     Args:
         vmem: output of a readout, such as `LI`.
         label: the right class.
+
+    Raises:
+        ValueError: as for `count_cross_entropy`.
     """
     return _cross_entropy(vmem.max(0), label)
 
@@ -87,6 +109,9 @@ def mean_vmem_cross_entropy(
     Args:
         vmem: output of a readout, such as `LI`.
         label: the right class.
+
+    Raises:
+        ValueError: as for `count_cross_entropy`.
     """
     return _cross_entropy(vmem.mean(0), label)
 
@@ -123,4 +148,31 @@ def synops_penalty(counts: dict[str, FloatArray], target: float) -> Float[Array,
 
 
 def _cross_entropy(logits: Float[Array, " classes"], label: Int[Array, ""]) -> Float[Array, ""]:
-    return jax.nn.logsumexp(logits) - logits[label]
+    if logits.ndim != 1:
+        raise ValueError(
+            "a loss takes one sequence, (time, classes); got a sum over time of the shape "
+            f"{logits.shape}. `jax.vmap` gives the losses of a batch"
+        )
+    index = _index(label, len(logits))
+    return jax.nn.logsumexp(logits) - logits.at[index].get(mode="fill", fill_value=jnp.nan)
+
+
+def _index(label: ArrayLike, n_classes: int) -> Int[Array, ""]:
+    """The label as an index, and one past the end for a label that is out of range.
+
+    Raises:
+        ValueError: if it is no whole number, or known to be out of range.
+    """
+    given = label if isinstance(label, jax.Array) else np.asarray(label)
+    if given.ndim or not jnp.issubdtype(given.dtype, jnp.integer):
+        raise ValueError(
+            f"`label` must be the number of a class, from 0 to {n_classes - 1}; got {given.dtype} "
+            f"of the shape {given.shape}. `jax.vmap` gives the losses of a batch, `jnp.argmax` the "
+            "number of a one-hot vector"
+        )
+    if not isinstance(given, jax.core.Tracer) and not 0 <= int(given) < n_classes:
+        raise ValueError(
+            f"`label` must be from 0 to {n_classes - 1}, for {n_classes} classes; got {int(given)}"
+        )
+    inside = (given >= 0) & (given < n_classes)
+    return jnp.where(inside, jnp.asarray(given).astype(jnp.int32), n_classes)

@@ -27,17 +27,19 @@ CACHE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
 }
+EPOCHS = 30
 SETTINGS = {
     "hidden": "8",
     "time_constants": "2",
-    "steps": "12",
+    "steps": "8",
     "hold": "1",
-    "batch_size": "256",
-    "stages": "float:4,plan:6",
+    "batch_size": "512",
+    "stages": f"plan:{EPOCHS}",
 }
 OPTIONS = ["--checkpoint-every", "0"]
-IN_A_ROW = 6
-LONGEST_SAVE, LIMIT = 0.12, 300.0
+IN_A_ROW = 12
+LONGEST_SAVE = 0.12
+"""Most seconds from the moment that is waited for to the kill."""
 
 
 class Kills:
@@ -104,10 +106,14 @@ class Kills:
         return "between epochs" if (run / "metrics.jsonl").exists() else "before the first epoch"
 
     def anywhere(self, run: Path) -> Iterator[None]:
-        """From when there is a run folder, for a random share of what training takes."""
-        while not run.exists():
+        """From when some more epochs are done, or all of them, for a random time."""
+        lines = self.random.randint(0, 5) + epochs_of(run)
+        while epochs_of(run) < min(lines, EPOCHS) or not run.exists():
             yield
-        until = time.monotonic() + self.random.uniform(0, 0.8 * self.seconds)
+        if lines > EPOCHS:
+            while not (run / "xylo.json").exists() and self.random.random() > 0.02:
+                yield
+        until = time.monotonic() + self.random.uniform(0, LONGEST_SAVE)
         while time.monotonic() < until:
             yield
 
@@ -143,6 +149,12 @@ class Kills:
         if run.exists():
             return ["train", "--resume", str(run), *OPTIONS]
         return [*self.new, str(run)]
+
+
+def epochs_of(run: Path) -> int:
+    """Epochs that the log of a run has."""
+    log = run / "metrics.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
 def saving(run: Path) -> bool:

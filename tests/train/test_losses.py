@@ -115,3 +115,40 @@ def test_a_batch_by_vmap_equals_a_loop(spikes):
     found = jax.vmap(losses.latency_cross_entropy)(batch, labels)
     wanted = [losses.latency_cross_entropy(s, n) for s, n in zip(batch, labels, strict=True)]
     np.testing.assert_allclose(found, jnp.stack(wanted), rtol=1e-6)
+
+
+LABELLED = [
+    losses.count_cross_entropy,
+    losses.rate_mse,
+    losses.latency_cross_entropy,
+    losses.max_vmem_cross_entropy,
+    losses.mean_vmem_cross_entropy,
+]
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+@pytest.mark.parametrize("label", [-1, CLASSES, 7, np.int64(2**40), np.uint8(200)])
+def test_a_label_out_of_range_is_an_error_and_nan_in_a_program(spikes, loss, label):
+    with pytest.raises(ValueError, match=rf"`label` must be from 0 to 3, .*; got {label}"):
+        loss(spikes, label)
+    if label < 2**31:
+        both = jnp.asarray([label, 2], jnp.int32)
+        found = jax.jit(jax.vmap(loss, in_axes=(None, 0)))(spikes, both)
+        assert np.isnan(found[0])
+        assert found[1] == pytest.approx(float(loss(spikes, 2)), rel=1e-5)
+        small = jnp.asarray(both, jnp.uint8) if label == 200 else both
+        assert np.isnan(jax.jit(loss)(spikes, small[0]))
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+@pytest.mark.parametrize("label", [[0, 1, 0, 0], [0, 1, 0], 1.0, True, "b", None])
+def test_a_label_that_is_no_number_of_a_class_is_an_error(spikes, loss, label):
+    given = jnp.asarray(label) if isinstance(label, list) else label
+    with pytest.raises(ValueError, match="`label` must be the number of a class"):
+        loss(spikes, given)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LABELLED if loss is not losses.rate_mse])
+def test_a_batch_is_no_sequence(spikes, loss):
+    with pytest.raises(ValueError, match="a loss takes one sequence"):
+        loss(spikes[None], 1)
