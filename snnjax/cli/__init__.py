@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import warnings
 
 from .._extras import extra
@@ -17,6 +18,8 @@ def main() -> None:
         sys.exit(str(error))
     from ._app import app
 
+    # An error of a save in the background is raised, and told of, where its end is waited for.
+    threading.excepthook = lambda _: None
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         try:
