@@ -84,8 +84,8 @@ def export(
     format: Annotated[
         str | None,
         typer.Option(
-            help="A format of the chip's family, of which a wrong name lists all; or c, for C99 "
-            "that runs on any board."
+            help="A format of the chip's family, or c, for C99 that runs on any board; a wrong "
+            "name lists all."
         ),
     ] = None,
     readout: Annotated[
@@ -105,6 +105,9 @@ def export(
             if not hasattr(of, "pad_readout"):
                 raise ValueError(f"`--readout` is no option of {spec.chip.name}; leave it out")
             spec = of.pad_readout(spec)
+        if format not in (None, "c", *of.FORMATS):
+            known = ", ".join((*of.FORMATS, "c"))
+            raise ValueError(f"`--format` must be one of {known}; got {format!r}")
         if format == "c":
             program = c.export(spec, out)
         else:

@@ -17,7 +17,6 @@ from ._checkpoint import is_old, newest_step
 from ._target import Target
 
 _FORMAT, _VERSION = "snnjax-run", 2
-"""More bytes than the settings of a run have."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,9 @@
 
 Training is killed, resumed, killed again and so on, some times in a row, and then left to end. The
 integers, the metrics but `seconds`, and the checkpoint must be those of a run that nobody stopped,
-to the bit. A third of the kills is aimed at a save: at a random time after its temporary folder
-showed up. Each process is forked from one that has imported everything, so that no kill is spent on
-imports.
+to the bit. Some of the kills are aimed at a save, at a random time after its temporary folder
+showed up, others at when there is none. Each process is forked from one that has imported all, so
+that no kill is spent on imports.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CACHE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
 }
-EPOCHS = 30
+EPOCHS = 40
 SETTINGS = {
     "hidden": "8",
     "time_constants": "2",
@@ -36,7 +36,7 @@ SETTINGS = {
     "batch_size": "512",
     "stages": f"plan:{EPOCHS}",
 }
-OPTIONS = ["--checkpoint-every", "0"]
+OPTIONS = ["--checkpoint-every", "0.15"]
 IN_A_ROW = 12
 LONGEST_SAVE = 0.12
 """Most seconds from the moment that is waited for to the kill."""
@@ -90,7 +90,7 @@ class Kills:
 
     def kill(self, pid: int, run: Path) -> str | None:
         """Kill a process at a random moment; where it was, or None if it had ended before."""
-        wait = self.aimed_at_a_save if self.random.random() < 0.4 else self.anywhere
+        wait = self.random.choices([self.in_a_save, self.between, self.anywhere], [4, 5, 1])[0]
         with contextlib.suppress(StopIteration):
             for _ in wait(run):
                 ended, status = os.waitpid(pid, os.WNOHANG)
@@ -106,26 +106,37 @@ class Kills:
         return "between epochs" if (run / "metrics.jsonl").exists() else "before the first epoch"
 
     def anywhere(self, run: Path) -> Iterator[None]:
-        """From when some more epochs are done, or all of them, for a random time."""
-        lines = self.random.randint(0, 5) + epochs_of(run)
-        while epochs_of(run) < min(lines, EPOCHS) or not run.exists():
+        """From when there is a run folder, or from one of the last epochs on, for a random time."""
+        last = self.random.choice([0, EPOCHS - 1])
+        while not run.exists() or epochs_of(run) < last:
             yield
-        if lines > EPOCHS:
-            while not (run / "xylo.json").exists() and self.random.random() > 0.02:
-                yield
-        until = time.monotonic() + self.random.uniform(0, LONGEST_SAVE)
-        while time.monotonic() < until:
+        yield from self.a_while()
+
+    def between(self, run: Path) -> Iterator[None]:
+        """From when some more epochs are done, until no save goes on."""
+        lines = min(epochs_of(run) + self.random.randint(1, 4), EPOCHS)
+        while epochs_of(run) < lines:
+            yield
+        for _ in range(self.random.randint(0, 20)):
+            yield
+        while saving(run):
             yield
 
-    def aimed_at_a_save(self, run: Path) -> Iterator[None]:
+    def in_a_save(self, run: Path) -> Iterator[None]:
         """From when one of the saves has begun, for a random share of what it takes."""
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, 3)):
             while saving(run):
                 yield
             while not saving(run):
                 yield
+        for _ in self.a_while():
+            if not saving(run):
+                return
+            yield
+
+    def a_while(self) -> Iterator[None]:
         until = time.monotonic() + self.random.uniform(0, LONGEST_SAVE)
-        while time.monotonic() < until and saving(run):
+        while time.monotonic() < until:
             yield
 
     def one_run(self, left: int) -> int:
