@@ -50,7 +50,7 @@ def train(
     ] = 30.0,
     plan: Annotated[
         Path | None,
-        typer.Option(help="TOML file of transforms to train through, instead of the chip's."),
+        typer.Option(help="TOML file of transforms to train through, before those of the chip."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data, in all stages.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is random.")] = None,

@@ -16,6 +16,7 @@ from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
 from ..hardware import ParameterReport
 from ..nn import Chain, Network
+from ..params import bounded, check_parameters
 from ._fit import require_size, try_plan, without_warnings
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
@@ -156,7 +157,8 @@ class Recipe(Settings, abc.ABC):
         Args:
             network: the network.
             rules: transforms of the user's, such as `transforms.load` reads. They come before the
-                chip's own where a plan of the chip takes them, and stand in their place elsewhere.
+                chip's own; those with transforms of outputs or states, which no chip has, stand in
+                its place.
 
         Raises:
             ValueError: if the network does not fit the chip.
@@ -166,20 +168,22 @@ class Recipe(Settings, abc.ABC):
         if rules is None:
             return own
         given = transforms.plan(network, **rules._asdict())
-        takes = self.target.takes("plan", "before")
-        return self.target.call("plan", network, before=given) if takes else given
+        if rules.activations or rules.states or not self.target.takes("plan", "before"):
+            return given
+        return self.target.call("plan", network, before=given)
 
     def start(self, data: Data, rules: transforms.Rules | None = None) -> TrainState:
         """The state before the first epoch; its `model` is a `Trained`.
 
         Raises:
-            ValueError: if the network does not fit the chip, the plan does not fit the network, or
-                there are too few data for a batch.
+            ValueError: if the network does not fit the chip or the data, a parameter is out of its
+                range, the plan does not fit the network, or there are too few data for a batch.
         """
         require_size(lambda: self.make_network(data))
         network = self.make_network(data)
         trained = Trained(network, self.make_plan(network, rules))
-        state = init_state(trained, self.optimizer(len(data.train[1])))
+        check_parameters(network)
+        state = init_state(trained, self.optimizer(trained, len(data.train[1])))
         if rules is not None:
             batch = jax.tree.map(lambda x: x[: self.batch_size], data.train)
             try_plan(self.loss("plan"), trained, batch)
@@ -187,14 +191,19 @@ class Recipe(Settings, abc.ABC):
                 self.deploy(trained)
         return state
 
-    def optimizer(self, sequences: int) -> optax.GradientTransformation:
-        """The optimizer, for so many sequences to train on.
+    def optimizer(self, trained: Trained, sequences: int) -> optax.GradientTransformation:
+        """The optimizer: Adam, with every parameter kept in its valid range.
+
+        Args:
+            trained: the network and its plan, of which only the structure counts.
+            sequences: how many are trained on.
 
         Raises:
             ValueError: if there are too few for one batch.
         """
         steps = batches_of(sequences, self.batch_size)
-        return make_optimizer(self.schedule, steps, self.learning_rate, self.later_rate)
+        adam = make_optimizer(self.schedule, steps, self.learning_rate, self.later_rate)
+        return bounded(adam, trained)
 
     def train(self, data: Data, state: TrainState) -> Iterator[tuple[TrainState, Metrics]]:
         """Train from `state` to the last epoch of the last stage.
@@ -204,7 +213,7 @@ class Recipe(Settings, abc.ABC):
         Yields:
             The state and the metrics after each epoch.
         """
-        optimizer = self.optimizer(len(data.train[1]))
+        optimizer = self.optimizer(state.model, len(data.train[1]))
         key = jax.random.key(self.seed + 1)
         for stage in self.schedule:
             if int(state.epoch) < stage.end:

@@ -81,7 +81,7 @@ def test_export_writes_the_integers_that_fit(run, tmp_path):
     assert "`--readout` is no option of Xylo Audio 3" in result.stderr
     result = call("export", run[0], out, "--format", "elf")
     assert result.exit_code == 2
-    assert "`--format` must be one of json, c; got 'elf'" in result.stderr
+    assert "`--format` must be one of rockpool-board, rockpool-simulator, json, c" in result.stderr
 
 
 def test_export_to_c_writes_a_folder(run, tmp_path):

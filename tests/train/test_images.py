@@ -62,7 +62,7 @@ def test_discretising_after_training_as_the_peer_does(config, data):
     """With its usual lower bound it does well; without one, its weights all but vanish."""
     model = config.make_network()
     plain = Trained(model, transforms.plan(model))
-    state = init_state(plain, config.optimizer(len(data.train[1])))
+    state = init_state(plain, config.optimizer(plain, len(data.train[1])))
     network = trained(config, data, state).network
     bounds = lambda m: [m.layers[i].min_vmem for i in (1, 3, 6)]  # noqa: E731
     free = eqx.tree_at(bounds, network, replace_fn=lambda x: jnp.full_like(x, -1e4))

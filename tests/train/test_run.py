@@ -60,11 +60,11 @@ def test_stages_are_numbers_of_epochs_or_shares_of_them(settings, epochs, schedu
 
 def test_the_rate_of_each_stage_falls_to_0_from_its_own_start():
     config = Digits(stages="float:2,chip:1", batch_size=5, learning_rate=0.3, later_rate=0.5)
-    optimizer = config.optimizer(20)
+    optimizer = config.optimizer(jnp.ones(()), 20)
     x, rates = jnp.ones(()), []
     state = optimizer.init(x)
     for _ in range(12):
-        update, state = optimizer.update(x, state)
+        update, state = optimizer.update(x, state, x)
         rates.append(-float(update))  # Adam's step for gradients that never change is the rate
     cosine = lambda n: (1 + np.cos(np.pi * np.arange(n) / n)) / 2  # noqa: E731
     np.testing.assert_allclose(rates, [*0.3 * cosine(8), *0.15 * cosine(4)], rtol=1e-4)
