@@ -19,7 +19,7 @@ def main() -> None:
     from ._app import app
 
     # An error of a save in the background is raised, and told of, where its end is waited for.
-    threading.excepthook = lambda _: None
+    threading.excepthook = sys.unraisablehook = lambda _: None
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         try:

@@ -148,7 +148,7 @@ def test_a_header_of_another_size_is_refused_unread(part):
         file.truncate(1 << 34)
     result = call("check", part.path)
     assert result.exit_code == 2
-    assert "it has 17,179,869,184 bytes" in result.stderr
+    assert "has 17,179,869,184 bytes" in result.stderr
 
 
 def test_a_damaged_checkpoint_names_the_one_before(part, whole):

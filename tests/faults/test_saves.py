@@ -14,6 +14,12 @@ import pytest
 from snnjax import SynNet
 from snnjax.train import init_state, load_checkpoint, save_checkpoint
 
+# Orbax's threads raise what they also give back.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::pytest.Pytest{kind}Warning")
+    for kind in ("UnhandledThreadException", "UnraisableException")
+]
+
 
 def state(seed):
     model = SynNet(3, 4, (6,), (2,), key=jax.random.key(seed))
@@ -46,7 +52,6 @@ COUNTS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("count", COUNTS)
 def test_a_save_that_fails_at_a_random_byte_leaves_the_checkpoint_that_was_there(tmp_path, count):
     good, newer, drawn = state(1), state(2), random.Random(0)
