@@ -19,7 +19,8 @@ def main() -> None:
     from ._app import app
 
     # An error of a save in the background is raised, and told of, where its end is waited for.
-    threading.excepthook = sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
+    sys.unraisablehook = lambda _: None
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         try:
