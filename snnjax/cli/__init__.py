@@ -1,4 +1,4 @@
-"""Command line: `snnjax train`, `plan`, `fidelity`, `check`, `simulate` and `export`."""
+"""Command line: `snnjax train`, `plan`, `fidelity`, `check`, `simulate`, `listen` and `export`."""
 
 import os
 import sys

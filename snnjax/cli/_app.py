@@ -9,7 +9,7 @@ from .._checks import read_array
 from ..codegen import c
 from ..hardware import family
 from ..train import Run
-from . import _fidelity, _mismatch, _plan, _report, _runs, _train
+from . import _fidelity, _listen, _mismatch, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command(add_help_option=False)(_train.train)
 app.command()(_plan.plan)
 app.command()(_fidelity.fidelity)
 app.command()(_mismatch.mismatch)
+app.command()(_listen.listen)
 
 
 def _spec_of(run: Path) -> Any:
@@ -92,6 +93,10 @@ def export(
         bool,
         typer.Option("--readout", help="Spread the classes for the chip's readout (Speck)."),
     ] = False,
+    front_end: Annotated[
+        Path | None,
+        typer.Option(help="Also write what the vendor's configuration takes for the front end."),
+    ] = None,
 ) -> None:
     """Write the integers of a run to a file for the chip's driver, if they fit the chip.
 
@@ -108,13 +113,19 @@ def export(
         if format not in (None, "c", *of.FORMATS):
             known = ", ".join((*of.FORMATS, "c"))
             raise ValueError(f"`--format` must be one of {known}; got {format!r}")
+        # Before anything is written.
+        fields = None if front_end is None else _runs.front_end_fields(Run.open(run))
         if format == "c":
             program = c.export(spec, out)
         else:
             of.require(spec)
             given = {} if format is None else {"format": format}
             _report.write_export(of.export(spec, **given), out)
+        if front_end is not None:
+            _report.write_export(fields, front_end)
     if format == "c":
         print(f"wrote {', '.join(program.files())} to {out}\n{program.footprint.text()}")
     else:
         print(f"wrote {out}, for {spec.chip.name}")
+    if front_end is not None:
+        print(f"wrote {front_end}, for its front end")

@@ -9,7 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import transforms
-from ..train import Data, Recipe, Run, Target, TrainState, load_checkpoint, right
+from ..hardware.xylo import frontend
+from ..train import (
+    Data,
+    FrontEnd,
+    Recipe,
+    Run,
+    Target,
+    TrainState,
+    front_end_text,
+    load_checkpoint,
+    load_front_end,
+    right,
+)
 from ..train.recipes import RECIPES, find_recipe
 
 
@@ -108,7 +120,9 @@ def create(folder: Path, name: str, recipe: Recipe, plan: Path | None) -> Opened
     data = recipe.load_data()
     state = recipe.start(data, rules)
     text = None if plan is None else plan.read_text(encoding="utf-8")
-    run = Run.create(folder, name, dataclasses.asdict(recipe), text)
+    front_end = recipe.make_front_end()
+    heard = None if front_end is None else front_end_text(front_end)
+    run = Run.create(folder, name, dataclasses.asdict(recipe), text, heard)
     return Opened(run, recipe, data, state)
 
 
@@ -125,6 +139,36 @@ def recipe_of(run: Run) -> Recipe:
         raise ValueError(f"{run.path / 'config.json'}: {error}") from error
 
 
+def front_end_of(run: Run, recipe: Recipe) -> FrontEnd | None:
+    """The front end of a run, None if there is none.
+
+    Raises:
+        ValueError: if `frontend.json` is damaged, or not that of the run's settings.
+    """
+    made = recipe.make_front_end()
+    if not run.front_end.exists():
+        return made
+    found = load_front_end(run.front_end)
+    if made is None or front_end_text(found) != front_end_text(made):
+        raise ValueError(
+            f"{run.front_end} is not the front end of the settings in {run.path / 'config.json'}; "
+            "one of them was changed, or another version of snnjax trained this run"
+        )
+    return found
+
+
+def front_end_fields(run: Run) -> dict[str, Any]:
+    """What the vendor's configuration takes for the front end of a run.
+
+    Raises:
+        ValueError: if the run has none of a chip.
+    """
+    found = front_end_of(run, recipe_of(run))
+    if not isinstance(found, frontend.Audio3 | frontend.Imu):
+        raise ValueError(f"`--front-end` has no use: {run.path} has no front end of a chip")
+    return frontend.export(found)
+
+
 def reopen(folder: Path, *, to_train: bool = False) -> Opened:
     """A run as its last checkpoint left it, with the plan that it was trained with.
 
@@ -139,6 +183,7 @@ def reopen(folder: Path, *, to_train: bool = False) -> Opened:
     run = Run.open(folder)
     recipe = recipe_of(run)
     rules = transforms.load(run.plan) if run.plan.exists() else None
+    front_end_of(run, recipe)
     data = recipe.load_data()
     state = recipe.start(data, rules)
     if run.has_checkpoint or not to_train:

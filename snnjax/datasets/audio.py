@@ -110,6 +110,8 @@ class MelEvents(eqx.Module):
         floor: dB below the reference at which events begin.
         noise: dB of the quietest sound.
         gain: "running" or "recording".
+        release: dB per second by which the running reference falls, until a band is louder: a soft
+            word after a loud one gets its events after some time. 0 keeps it for good.
         max_events: most events of a channel in one step. A Xylo chip takes up to 15.
     """
 
@@ -122,6 +124,7 @@ class MelEvents(eqx.Module):
     floor: float = eqx.field(default=40.0, static=True)
     noise: float = eqx.field(default=-80.0, static=True)
     gain: Literal["running", "recording"] = eqx.field(default="running", static=True)
+    release: float = eqx.field(default=10.0, static=True)
     max_events: int = eqx.field(default=4, static=True)
 
     def __check_init__(self) -> None:
@@ -136,6 +139,8 @@ class MelEvents(eqx.Module):
                     f"`{name}` must be a sample or more, {1 / self.rate} s at {self.rate} Hz; "
                     f"got {getattr(self, name)}"
                 )
+        if not self.release >= 0:
+            raise ValueError(f"`release` must be at least 0; got {self.release}")
         if not 0 <= self.low < self._high <= self.rate / 2:
             raise ValueError(
                 f"`low` and `high` must be from 0 to half of the rate, {self.rate / 2} Hz, the "
@@ -190,7 +195,7 @@ class MelEvents(eqx.Module):
         state = self.initial_state() if state is None else state
         samples = jnp.concatenate([state.samples, x])[self.hop :]
         levels = self._levels(samples)
-        loudest = jnp.maximum(state.loudest, levels.max())
+        loudest = self._reference(state.loudest, levels.max())
         return self.events(levels, loudest[None]), MelState(samples, loudest)
 
     def counts(self, levels: Float[Array, "time bands"]) -> Float[Array, "time bands"]:
@@ -200,10 +205,19 @@ class MelEvents(eqx.Module):
         """
         loudest = levels.max(axis=1, keepdims=True, initial=self.noise)
         if self.gain == "running":
-            reference = jax.lax.cummax(loudest, axis=0)
+
+            def step(before, level):  # type: ignore[no-untyped-def]
+                after = self._reference(before, level)
+                return after, after
+
+            start = jnp.full((1,), self.noise, levels.dtype)
+            _, reference = jax.lax.scan(step, start, loudest)
         else:
             reference = loudest.max(axis=0, keepdims=True, initial=self.noise)
         return self.events(levels, reference)
+
+    def _reference(self, before: FloatArray, level: FloatArray) -> FloatArray:
+        return jnp.maximum(before - self.release * self.dt, level)
 
     def levels(self, audio: Float[Array, " samples"]) -> Float[Array, "time bands"]:
         """Power of each band in dB, relative to a sine of amplitude 1.

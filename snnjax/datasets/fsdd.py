@@ -73,7 +73,7 @@ def _different_rates(rates: set[int]) -> ValueError:
 
 
 def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
-    sounds, rates = zip(*(_read_mono(file) for _, file in files), strict=True)
+    sounds, rates = zip(*(read_mono(file) for _, file in files), strict=True)
     if len(set(rates)) > 1:
         raise _different_rates(set(rates))
     lengths = np.array([len(sound) for sound in sounds], np.int32)
@@ -84,7 +84,8 @@ def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
     return Recordings(audio, lengths, labels, tuple(match[2] for match, _ in files), rates[0])
 
 
-def _read_mono(file: Path) -> tuple[Float[np.ndarray, " samples"], int]:
+def read_mono(file: Path) -> tuple[Float[np.ndarray, " samples"], int]:
+    """Samples from -1 to 1, and the sampling rate, of a WAV of one channel; else ValueError."""
     samples, rate = read_wav(file)
     if samples.shape[1] != 1:
         raise ValueError(f"{file} must have one channel; got {samples.shape[1]}")

@@ -5,6 +5,12 @@ from ._checkpoint import (
     load_checkpoint as load_checkpoint,
     save_checkpoint as save_checkpoint,
 )
+from ._front_end import (
+    FrontEnd as FrontEnd,
+    front_end_text as front_end_text,
+    load_front_end as load_front_end,
+    save_front_end as save_front_end,
+)
 from ._listen import Heard as Heard, listen as listen
 from ._loop import (
     TrainState as TrainState,

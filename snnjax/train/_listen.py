@@ -12,6 +12,7 @@ from jaxtyping import Float
 from .._typing import FloatArray, PyTree
 from ..datasets import MelEvents
 from ..hardware import xylo
+from ..hardware.xylo.frontend import Audio3
 from ..nn import Network
 
 
@@ -33,7 +34,7 @@ class Heard(NamedTuple):
 
 def listen(
     blocks: Iterable[Float[np.ndarray, " samples"]],
-    front: MelEvents,
+    front: MelEvents | Audio3,
     network: Network | xylo.Spec,
     *,
     late: int = 0,
@@ -46,9 +47,10 @@ def listen(
     as one with `quant.Int(scale="power_of_two")` for its weights; see `Layer.step`.
 
     Args:
-        blocks: samples from -1 to 1, in blocks of any size, as a sound card gives them. What does
-            not fill a step waits for the next block.
-        front: makes events of sound; its `gain` must be "running".
+        blocks: samples from -1 to 1 at the front end's rate, in blocks of any size, as a sound card
+            gives them. What does not fill a step waits for the next block.
+        front: makes events of sound: `MelEvents`, whose `gain` must be "running", or a chip's own.
+            The last step of `Audio3` counts even if the sound ends within it.
         network: a network, which runs without dropout, or the integers of one.
         late: steps by which the integers lag, `xylo.latency(model)`. The first of the readout's
             steps do not count, and as many silent ones follow the last block.
@@ -85,18 +87,26 @@ def listen(
         yield Heard(np.asarray(counts), spikes, totals, int(totals.argmax()))
 
 
-def _events(blocks: Iterable[np.ndarray], front: MelEvents, silent: int) -> Iterator[FloatArray]:
-    state = front.initial_state()
-    for samples in _hops(blocks, front.hop):
-        counts, state = front.step(jnp.asarray(samples), state)
-        yield counts
+def _events(
+    blocks: Iterable[np.ndarray], front: MelEvents | Audio3, silent: int
+) -> Iterator[FloatArray]:
+    state: Any = front.initial_state()
+    if isinstance(front, Audio3):
+        channels = front.channels
+        for block in _checked(blocks):
+            events, state = front.step(block, state)
+            yield from events.astype(float)
+        yield from front.flush(state).astype(float)
+    else:
+        channels = front.bands
+        for samples in _hops(_checked(blocks), front.hop):
+            counts, state = front.step(jnp.asarray(samples), state)
+            yield counts
     for _ in range(silent):
-        yield jnp.zeros(front.bands)
+        yield jnp.zeros(channels)
 
 
-def _hops(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
-    """Blocks of any size, cut into hops; what does not fill the last one is left out."""
-    waiting = np.zeros(0, np.float32)
+def _checked(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for block in map(np.asarray, blocks):
         if block.ndim != 1 or not np.issubdtype(block.dtype, np.floating):
             raise ValueError(
@@ -106,7 +116,14 @@ def _hops(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
         if not np.isfinite(block).all():
             # One of them would stay in the automatic gain for good.
             raise ValueError("`blocks` must hold finite samples; got NaN or infinity")
-        waiting = np.concatenate([waiting, block.astype(np.float32)])
+        yield block.astype(np.float32)
+
+
+def _hops(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
+    """Blocks of any size, cut into hops; what does not fill the last one is left out."""
+    waiting = np.zeros(0, np.float32)
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
         whole = len(waiting) // hop * hop
         yield from waiting[:whole].reshape(-1, hop)
         waiting = waiting[whole:]

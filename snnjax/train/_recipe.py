@@ -18,6 +18,7 @@ from ..hardware import ParameterReport
 from ..nn import Chain, Network
 from ..params import bounded, check_parameters
 from ._fit import require_size, try_plan, without_warnings
+from ._front_end import FrontEnd
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
 from ._settings import Settings
@@ -115,6 +116,10 @@ class Recipe(Settings, abc.ABC):
             key: for noise and other changes at random.
         """
         return jnp.asarray(inputs, float)
+
+    def make_front_end(self) -> FrontEnd | None:
+        """What makes event counts of sound or motion, if the recipe begins there."""
+        return None
 
     @property
     def compiled(self) -> Literal["epoch", "step"]:

@@ -25,8 +25,8 @@ class Run:
 
     It holds `config.json` (the settings), `checkpoint` (everything that training needs to go on),
     `metrics.jsonl` (a line for each epoch), `xylo.json` or whatever the family of the chip is
-    called (the integers) and `summary.txt`; and `plan.toml`, if it was trained with a plan of the
-    user's. Each file is written whole or not at all.
+    called (the integers) and `summary.txt`; `plan.toml`, if it was trained with a plan of the
+    user's; and `frontend.json`, if it begins with sound. Each file is written whole or not at all.
 
     Attributes:
         path: the folder.
@@ -41,6 +41,7 @@ class Run:
     checkpoint = property(lambda self: self.path / "checkpoint")
     metrics = property(lambda self: self.path / "metrics.jsonl")
     plan = property(lambda self: self.path / "plan.toml")
+    front_end = property(lambda self: self.path / "frontend.json")
     spec = property(lambda self: Target(self.settings["chip"]).path(self.path))
     summary = property(lambda self: self.path / "summary.txt")
 
@@ -51,6 +52,7 @@ class Run:
         recipe: str,
         settings: Mapping[str, Any],
         plan: str | None = None,
+        front_end: str | None = None,
     ) -> Self:
         """Make a new run folder, all of it at once.
 
@@ -59,6 +61,7 @@ class Run:
             recipe: the name of the recipe.
             settings: the recipe's settings.
             plan: the text of a plan of the user's.
+            front_end: the text of a front end.
 
         Raises:
             FileExistsError: if there is something at `path` already.
@@ -75,6 +78,8 @@ class Run:
         write_whole(temporary / "config.json", text)
         if plan is not None:
             write_whole(made.plan, plan)
+        if front_end is not None:
+            write_whole(made.front_end, front_end)
         os.rename(temporary, path)
         return cls(path, recipe, made.settings)
 

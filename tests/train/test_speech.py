@@ -29,7 +29,7 @@ def trained(**settings):
         **{"hidden": (24,), "time_constants": (2,), "steps": 30, "batch_size": 20, **settings}
     )
     test_x, test_y = sounds(40, config.steps, seed=1)
-    events = jnp.stack([config.front_end.counts(x) for x in test_x])
+    events = jnp.stack([config.mel.counts(x) for x in test_x])
     data = Data(sounds(100, config.steps, seed=0), (events, test_y))
     state, history = config.start(data), []
     for after, metrics in config.train(data, state):
