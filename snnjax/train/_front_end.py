@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import read_json
+from .._checks import read_arrays, read_json
 from .._files import write_whole
 from ..datasets import MelEvents
 from ..hardware.xylo.frontend import Audio3, BandPass, Imu
@@ -111,9 +111,8 @@ def cached_events(
 
 def _read_events(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            events: np.ndarray = file["events"]
-    except (OSError, ValueError, KeyError, EOFError):
+        events = read_arrays(path)["events"]
+    except (OSError, ValueError, KeyError):
         return None
     return events if events.shape == shape and events.dtype == np.uint8 else None
 

@@ -118,8 +118,7 @@ class Recipe(Settings, abc.ABC):
         return jnp.asarray(inputs, float)
 
     def make_front_end(self) -> FrontEnd | None:
-        """What makes event counts of sound or motion, if the recipe begins there."""
-        return None
+        """The front end, None for a recipe that begins with events."""
 
     @property
     def compiled(self) -> Literal["epoch", "step"]:

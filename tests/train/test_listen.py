@@ -9,6 +9,7 @@ import pytest
 from snnjax import SynNet, quant, transforms
 from snnjax.datasets import MelEvents, load_fsdd
 from snnjax.hardware import xylo
+from snnjax.hardware.xylo.frontend import Audio3
 from snnjax.train import listen
 
 DATA = Path(__file__).parents[3] / "shared/data/free-spoken-digit-dataset"
@@ -113,3 +114,15 @@ def test_what_is_no_stream_is_an_error():
         next(listen([np.zeros(80)], FRONT, SPEC, memory=0))
     with pytest.raises(ValueError, match="`spec` holds real numbers"):
         next(listen([np.zeros(80)], FRONT, xylo.map_network(MODEL)))
+
+
+@pytest.mark.parametrize("length", [1, 37, 1000])
+def test_the_whole_chip_hears_sound_in_blocks_as_it_hears_the_recording(length):
+    x = (0.4 * np.sin(np.arange(170 if length == 1 else 900) ** 2 / 400)).astype(np.float32)
+    front = Audio3(8000.0, k=9, window=100)
+    blocks = [x[i : i + length] for i in range(0, len(x), length)]
+    heard = list(listen(blocks, front, SPEC, late=LATE))
+    events = np.pad(front(x)[0], ((0, LATE), (0, 0)))
+    np.testing.assert_array_equal([h.counts for h in heard], events)
+    spikes = xylo.simulate(SPEC, events).spikes_out
+    np.testing.assert_array_equal([h.spikes for h in heard], spikes)
