@@ -6,9 +6,12 @@ import os
 import stat
 import zlib
 from pathlib import Path
+from typing import IO
 
 MOST_BYTES = 2**30
 """Largest content that a reader takes, unpacked."""
+
+_PART = 2**20
 
 
 def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes:
@@ -25,7 +28,7 @@ def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes
     """
     path = require_file(path, most)
     with path.open("rb") as file:
-        content = file.read(most + 1)
+        content = _read(file, most)
     if len(content) > most:
         raise _too_large(path, "more", most)
     return _unpacked(content, path, most) if path.suffix == ".gz" else content
@@ -49,10 +52,19 @@ def require_file(path: str | os.PathLike[str], most: int) -> Path:
     return path
 
 
+def _read(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    """The content, or a part with more bytes than `most`; `read` would take that memory at once."""
+    parts, size = [], 0
+    while size <= most and (part := file.read(_PART)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
 def _unpacked(content: bytes, path: Path, most: int) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            unpacked = file.read(most + 1)
+            unpacked = _read(file, most)
     except EOFError:
         raise ValueError(
             f"{path} is cut short: its {len(content):,} bytes end before the gzip data does; "

@@ -38,12 +38,16 @@ def compile_c(variant, folder, sources, output, *flags):
 XYLO_DRIVER = """
 #include "network.h"
 #include <stdio.h>
-int main(void)
+#include <stdlib.h>
+int main(int arguments, char **argument)
 {
+    const int steps = arguments > 1 ? atoi(argument[1]) : 0;
+    int t = 0;
     static network_state state;
     static uint8_t events[NETWORK_INPUTS], spikes[NETWORK_OUTPUTS];
-    network_init(&state);
     while (fread(events, sizeof events, 1, stdin) == 1) {
+        if (t++ % steps == 0)
+            network_init(&state);
         network_step(&state, events, spikes);
         fwrite(spikes, sizeof spikes, 1, stdout);
         fwrite(&state, sizeof state, 1, stdout);
@@ -55,15 +59,19 @@ int main(void)
 DYNAPCNN_DRIVER = """
 #include "network.h"
 #include <stdio.h>
+#include <stdlib.h>
 enum { PLACES = NETWORK_CHANNELS * NETWORK_HEIGHT * NETWORK_WIDTH };
-int main(void)
+int main(int arguments, char **argument)
 {
+    const int steps = arguments > 1 ? atoi(argument[1]) : 0;
+    int t = 0;
     static network_state state;
     static network_event events[PLACES];
     static uint32_t spikes[NETWORK_OUTPUTS];
     uint32_t n;
-    network_init(&state);
     while (fread(&n, sizeof n, 1, stdin) == 1) {
+        if (t++ % steps == 0)
+            network_init(&state);
         if (fread(events, sizeof *events, n, stdin) != n || network_step(&state, events, n, spikes))
             return 1;
         fwrite(spikes, sizeof spikes, 1, stdout);
@@ -85,17 +93,25 @@ class Built:
         self.driver.write_text(XYLO_DRIVER if self.is_xylo else DYNAPCNN_DRIVER)
 
     def run(self, variant, raster):
-        """Spikes and states after each step of a raster, `(time, ...)`, by their names."""
+        """Spikes and states after each step of a raster, by their names.
+
+        Args:
+            variant: one of VARIANTS.
+            raster: `(time, *shape)` or `(n, time, *shape)`; each recording starts at rest.
+        """
         program = self.folder / variant.replace(" ", "_")
         if not program.exists():
             compile_c(variant, self.folder, [self.folder / "network.c", self.driver], program)
-        given = _xylo_input(raster) if self.is_xylo else _dynapcnn_input(raster)
-        done = subprocess.run([str(program)], input=given, capture_output=True, check=False)
+        *lead, steps = raster.shape[: -1 if self.is_xylo else -3]
+        frames = np.asarray(raster).reshape(-1, *raster.shape[len(lead) + 1 :])
+        given = _xylo_input(frames) if self.is_xylo else _dynapcnn_input(frames)
+        command = [str(program), str(steps)]
+        done = subprocess.run(command, input=given, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
         layout = np.dtype(self._members(), align=True)
         found = np.frombuffer(done.stdout, [("spikes_out", *self._spikes()), ("state", layout)])
         assert layout.itemsize == self.program.footprint.ram
-        assert len(found) == len(raster)
+        found = found.reshape(*lead, steps)
         return {"spikes_out": found["spikes_out"]} | {k: found["state"][k] for k in layout.names}
 
     def _spikes(self):
@@ -126,13 +142,13 @@ def _by_place(core):
     return height, width, out
 
 
-def _xylo_input(raster):
-    return np.minimum(raster, 255).astype(np.uint8).tobytes()
+def _xylo_input(frames):
+    return np.minimum(frames, 255).astype(np.uint8).tobytes()
 
 
-def _dynapcnn_input(raster):
+def _dynapcnn_input(frames):
     parts = []
-    for frame in raster:
+    for frame in frames:
         places = np.argwhere(frame)
         counts = frame[tuple(places.T)][:, None]
         parts += [np.uint32([len(places)]), np.concatenate([places, counts], 1).astype(np.uint16)]
@@ -144,7 +160,7 @@ def assert_same(spec, trace, found):
     if isinstance(spec, xylo.Spec):
         expected = {name: getattr(trace, name) for name in found}
     else:
-        by_place = [np.moveaxis(np.asarray(x), 1, -1) for x in (trace.spikes_out, *trace.vmem)]
+        by_place = [np.moveaxis(np.asarray(x), -3, -1) for x in (trace.spikes_out, *trace.vmem)]
         names = ("spikes_out", *(f"layer{i}" for i in range(len(trace.vmem))))
         expected = dict(zip(names, by_place, strict=True))
     for name, values in expected.items():
