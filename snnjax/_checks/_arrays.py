@@ -35,9 +35,12 @@ def read_array(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> np.nd
 
 def read_arrays(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> dict[str, np.ndarray]:
     """The arrays in a .npz file by their names; for errors see `read_array`."""
-    require_file(path, most)
+    path = require_file(path, most)
     try:
-        with zipfile.ZipFile(path) as file:
+        with path.open("rb") as opened, zipfile.ZipFile(opened) as file:
+            opened.seek(0)
+            if opened.read(4) != b"PK\x03\x04":
+                raise ValueError("it does not begin as one")
             total = sum(info.file_size for info in file.infolist())
             parts = {} if total > most else {x.filename: file.read(x) for x in file.infolist()}
     except Exception as error:  # zipfile has no list of what damaged files make it raise

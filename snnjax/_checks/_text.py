@@ -69,9 +69,10 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: if there is no such file or it cannot be read.
         ValueError: if it is not TOML, or too deep or large; the message names the file and line.
     """
+    text = read_text(path, most=MOST_TOML)
     try:
-        return tomllib.loads(read_text(path, most=MOST_TOML))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text)
+    except ValueError as error:  # also of numbers with thousands of digits
         raise ValueError(f"{path} is not TOML: {error}; correct it there") from None
     except RecursionError:
         raise ValueError(f"{path} has lists too deep inside of each other; write it anew") from None

@@ -79,7 +79,8 @@ def run_in_workers(names, seeds, folder):
     ) as pool:
         parts = [pool.submit(in_worker, name, str(folder), seeds) for name in names]
         results = [part.result() for part in parts]
-    assert [fault for wrong, _ in results for fault in wrong] == []
+    wrong = [fault for faults, _ in results for fault in faults]
+    assert not wrong, f"{len(wrong)} of them, such as\n" + "\n".join(wrong[:30])
     loaded = sum(count for _, count in results)
     print(f"{len(names) * len(seeds)} damaged files: {loaded} loaded as what they say, none wrong")
 
