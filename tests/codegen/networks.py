@@ -4,7 +4,7 @@ import numpy as np
 
 from snnjax.hardware import dynapcnn, xylo
 
-from ..hardware.dynapcnn.architectures import ARCHITECTURES, made
+from ..hardware.dynapcnn.architectures import ARCHITECTURES, core, made
 
 # (inputs, hidden, outputs, synapses): what tables of one byte count, and what they do not
 _SIZES = ((5, 12, 3, 1), (3, 9, 2, 2), (16, 290, 4, 1), (1, 1, 1, 1), (2, 140, 1, 2))
@@ -77,8 +77,39 @@ def _bias(rng, n):
 
 def dynapcnn_network(seed):
     """A network and a raster for it."""
-    spec, rng = made(list(ARCHITECTURES)[seed % len(ARCHITECTURES)], seed)
+    kinds = (*ARCHITECTURES, "concatenated", "pixels")
+    name = kinds[seed % len(kinds)]
+    if name in ARCHITECTURES:
+        spec, rng = made(name, seed)
+    else:
+        rng = np.random.default_rng(seed)
+        spec = (_concatenated if name == "concatenated" else _pixels)(rng)
     return spec, rng.poisson(rng.choice([0.2, 2.0, 40.0]), (12, *spec.input_shape))
+
+
+def _concatenated(rng):
+    """Two layers side by side, whose channels a third gets one after the other."""
+    layers = (
+        core(rng, 1, 2, 3, (6, 6), to=[(2, 1)], padding=(1, 1)),
+        core(rng, 1, 3, 3, (6, 6), to=[(2, 1, 2)], padding=(1, 1)),
+        core(rng, 5, 4, 2, (6, 6), bias=True, state=True),
+    )
+    return dynapcnn.Spec(layers, inputs=(0, 1), chip=dynapcnn.DYNAPCNN)
+
+
+def _pixels(rng):
+    """Behind a sensor with dead pixels, of which one polarity counts."""
+    sensor = dynapcnn.Sensor(
+        size=(8, 6),
+        killed=((0, 0), (3, 5), (7, 2)),
+        polarity=str(rng.choice(["on", "off"])),
+        merge=bool(rng.integers(2)),
+        pool=(2, 1),
+        mirror_y=True,
+    )
+    channels, height, width = sensor.output_shape
+    layers = (core(rng, channels, 3, 2, (height, width)),)
+    return dynapcnn.Spec(layers, sensor=sensor, chip=dynapcnn.SPECK_2F)
 
 
 FAMILIES = {

@@ -1,15 +1,16 @@
 """Generated C computes what the simulators do, bit for bit, whatever compiles it."""
 
+import dataclasses
 import subprocess
 
 import numpy as np
 import pytest
 
 from snnjax.codegen import c
-from snnjax.hardware import xylo
+from snnjax.hardware import dynapcnn, xylo
 
 from .compilers import VARIANTS, Built, assert_same, compile_c
-from .networks import FAMILIES, xylo_network
+from .networks import FAMILIES, dynapcnn_network, xylo_network
 
 QUICK = ("gcc -O0 sanitized", "clang -O3")
 
@@ -153,6 +154,13 @@ def test_what_is_no_quantised_network_is_refused():
         c.generate(xylo_spec(w_in=np.ones((4, 40, 1))))
     with pytest.raises(ValueError, match="`threshold\\[0\\]` is 0"):
         c.generate(xylo_spec(threshold=np.zeros(40, int)))
+
+
+def test_a_sensor_that_needs_times_is_refused():
+    spec, _ = dynapcnn_network(11)
+    sensor = dataclasses.replace(spec.sensor, noise_filter=dynapcnn.NoiseFilter())
+    with pytest.raises(ValueError, match=r"`spec.sensor.noise_filter` must be None in C"):
+        c.generate(dataclasses.replace(spec, sensor=sensor))
 
 
 def test_a_chip_with_larger_numbers_than_the_c_holds_is_refused():

@@ -28,7 +28,11 @@ def render(spec: Spec, values: Mapping[str, object]) -> Rendered:
         ValueError: if the chip has larger numbers than the C holds.
     """
     require_at_most(spec.chip, {"state_bits": 16, "weight_bits": 8})
-    _require_plain(spec.sensor)
+    if spec.sensor is not None and spec.sensor.noise_filter is not None:
+        raise ValueError(
+            "`spec.sensor.noise_filter` must be None in C, whose steps have no times of single "
+            "events: filter the events before they are counted"
+        )
     layers = [layer(spec, i, values) for i in range(len(spec.layers))]
     start, start_flash = _start(spec)
     footprint = Footprint(
@@ -64,19 +68,6 @@ def render(spec: Spec, values: Mapping[str, object]) -> Rendered:
         **{"height": height, "width": width},
     }
     return Rendered(fill("dynapcnn.h", values), fill("dynapcnn.c", values), footprint, host)
-
-
-def _require_plain(sensor: Sensor | None) -> None:
-    """Raise ValueError if the sensor's layer switches off or filters events."""
-    if sensor is None:
-        return
-    plain = {"killed": (), "noise_filter": None, "polarity": "both"}
-    for name, value in plain.items():
-        if getattr(sensor, name) != value:
-            raise ValueError(
-                f"`spec.sensor.{name}` must be {value!r} in C; got {getattr(sensor, name)!r}: "
-                "leave such events out before the network"
-            )
 
 
 def _neurons(core: Core) -> int:
@@ -145,6 +136,9 @@ def _sensor(sensor: Sensor | None) -> dict[str, object]:
     (top, bottom), (left, right) = sensor.roi
     return {
         "sensor": True,
+        "killed": " || ".join(f"(y == {y} && x == {x})" for y, x in sensor.killed),
+        "polarity": {"off": 0, "on": 1}.get(sensor.polarity),
+        "one_polarity": sensor.polarity != "both",
         "merge": sensor.merge,
         "mirror_y": sensor.mirror_y,
         "mirror_x": sensor.mirror_x,

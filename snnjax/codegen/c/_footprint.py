@@ -8,7 +8,7 @@ class Footprint(NamedTuple):
     """Memory and operations of a generated network, for any compiler.
 
     Attributes:
-        flash: bytes of constant tables. Compiled code adds 1 to 3 KiB.
+        flash: bytes of constant tables. Compiled code adds about 1 KiB.
         ram: bytes of the state, which is all the memory that changes but for the stack.
         additions: most additions of a weight in one step, when every source has events.
         updates: updates of a neuron in each step: leak, charge and fire.

@@ -4,13 +4,13 @@ import dataclasses
 import importlib.metadata
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..._files import write_whole
-from ...hardware import dynapcnn, xylo
-from ...hardware.dynapcnn import require_integers as require_dynapcnn
+from ...hardware import dynapcnn, family, xylo
 from . import _dynapcnn, _xylo
-from ._footprint import Footprint
+from ._footprint import Footprint, Rendered
 from ._template import fill
 
 
@@ -59,8 +59,7 @@ def generate(spec: xylo.Spec | dynapcnn.Spec, *, name: str = "network") -> Progr
     Raises:
         TypeError: if `spec` is no Spec.
         ValueError: if `spec` is not quantised or has values that its chip cannot hold, or if
-            `name`
-            cannot begin a name in C.
+            `name` cannot begin a name in C.
     """
     _require_name(name)
     values = {
@@ -68,16 +67,14 @@ def generate(spec: xylo.Spec | dynapcnn.Spec, *, name: str = "network") -> Progr
         "NAME": name.upper(),
         "version": importlib.metadata.version("snnjax"),
     }
-    if isinstance(spec, xylo.Spec):
-        xylo.require_integers(spec)
-        made = _xylo.render(spec, values)
-    elif isinstance(spec, dynapcnn.Spec):
-        require_dynapcnn(spec)
-        made = _dynapcnn.render(spec, values)
-    else:
+    if not isinstance(spec, xylo.Spec | dynapcnn.Spec):
         raise TypeError(
-            f"`spec` must be a Spec of hardware.xylo or hardware.dynapcnn; got {type(spec)}"
+            "`spec` must be a Spec of hardware.xylo or hardware.dynapcnn; got "
+            f"{type(spec).__name__}"
         )
+    family(spec).require_integers(spec)
+    render: Callable[..., Rendered] = (_xylo if isinstance(spec, xylo.Spec) else _dynapcnn).render
+    made = render(spec, values)
     host = fill("host.c", {**values, **made.host})
     return Program(name, made.header, made.source, host, made.footprint)
 

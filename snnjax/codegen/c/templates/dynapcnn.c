@@ -14,10 +14,18 @@ $feeds
 
 $neurons
 @if sensor
-/* ---- The sensor's layer: merge, pool, crop, mirror ---- */
+/* ---- The sensor's layer ---- */
 
 static void sense(${name}_state *state, int32_t channel, int32_t y, int32_t x, int32_t count)
 {
+@if killed
+    if ($killed)
+        return;
+@end
+@if one_polarity
+    if (channel != $polarity)
+        return;
+@end
 @if merge
     channel = 0;
 @end
