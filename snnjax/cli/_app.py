@@ -9,7 +9,7 @@ from .._checks import read_array
 from ..codegen import c
 from ..hardware import family
 from ..train import Run
-from . import _fidelity, _listen, _mismatch, _plan, _report, _runs, _train
+from . import _fidelity, _inspect, _listen, _mismatch, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command(add_help_option=False)(_train.train)
 app.command()(_plan.plan)
+app.command()(_inspect.inspect)
 app.command()(_fidelity.fidelity)
 app.command()(_mismatch.mismatch)
 app.command()(_listen.listen)

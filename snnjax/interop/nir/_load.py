@@ -38,12 +38,14 @@ class Loaded:
         dialect: name of the dialect that it was read in.
         dt: length of a step in seconds; 1 where the dialect counts in steps.
         losses: what the file does not hold, by node, and what was taken instead.
+        input_shape: shape of one step of the input; by name where there are several inputs.
     """
 
     network: Network
     dialect: str
     dt: float
     losses: Mapping[str, tuple[str, ...]]
+    input_shape: Any
 
 
 def load(
@@ -81,18 +83,18 @@ def load(
     tree, name = read(source)
     try:
         if dialect in (None, OWN) and NOTES in tree.metadata:
-            network, step = from_notes(tree)
-            return Loaded(network, OWN, step, {})
+            network, step, shape = from_notes(tree)
+            return Loaded(network, OWN, step, {}, shape)
         wiring = flatten(tree)
         chosen = _dialect(wiring, dialect)
         step = _step(chosen, wiring, dt)
         wiring = chosen.repair(_cast(wiring))
         settings, losses = settle(chosen, wiring, nodes or {})
-        network = _network(chosen, wiring, settings, step)
+        network, shape = _network(chosen, wiring, settings, step)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     _warn(name, chosen, losses)
-    return Loaded(network, chosen.name, step, losses)
+    return Loaded(network, chosen.name, step, losses, shape)
 
 
 def _dialect(wiring: Wiring, given: str | None) -> Dialect:
@@ -156,22 +158,25 @@ def _warn(name: str, dialect: Dialect, losses: Mapping[str, tuple[str, ...]]) ->
 
 def _network(
     dialect: Dialect, wiring: Wiring, settings: Mapping[str, Settings], dt: float
-) -> Network:
+) -> tuple[Network, Any]:
+    """The network, and the shape of one step of its input."""
     wiring, settings = _fold_feedback(wiring, settings)
     layers, shapes = _layers(dialect, wiring, settings, dt)
     inputs, outputs = list(wiring.of("Input")), list(wiring.of("Output"))
     for name in outputs:
         _check_output(name, wiring, shapes)
+    shape = shapes[inputs[0]] if len(inputs) == 1 else {name: shapes[name] for name in inputs}
     order = _chain(wiring) if len(inputs) == len(outputs) == 1 else None
     if order:
-        return Sequential(*((name, layers[name]) for name in order))
-    return Graph(
+        return Sequential(*((name, layers[name]) for name in order)), shape
+    graph = Graph(
         layers,
         wiring.edges,
         inputs=inputs[0] if len(inputs) == 1 else inputs,
         outputs=outputs[0] if len(outputs) == 1 else outputs,
         shapes={name: shapes[name] for name in layers},
     )
+    return graph, shape
 
 
 def _chain(wiring: Wiring) -> list[str] | None:

@@ -170,8 +170,8 @@ def _key(array: np.ndarray) -> tuple[str, int, bytes]:
     return array.dtype.str, array.size, array.tobytes()
 
 
-def from_notes(tree: Tree) -> tuple[Network, float]:
-    """The network that was saved as `tree`, and its dt.
+def from_notes(tree: Tree) -> tuple[Network, float, Any]:
+    """The network that was saved as `tree`, its dt, and the shape of one step of its input.
 
     Raises:
         ValueError: if the notes are damaged, of a later version, or no longer those of the graph.
@@ -195,7 +195,8 @@ def from_notes(tree: Tree) -> tuple[Network, float]:
         raise ValueError(f"its notes are of a {type(model).__name__}, not of a network")
     again = parameters(render(model, shape, lambda layer: neuron_node(layer, dt)))
     _compare(held, again)
-    return model, dt
+    several = isinstance(shape, dict)
+    return model, dt, {k: tuple(v) for k, v in shape.items()} if several else tuple(shape)
 
 
 def _compare(held: Mapping[str, np.ndarray], again: Mapping[str, np.ndarray]) -> None:

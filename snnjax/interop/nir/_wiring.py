@@ -40,6 +40,15 @@ class Wiring:
         """The same wiring with some nodes replaced."""
         return dataclasses.replace(self, nodes={**self.nodes, **nodes})
 
+    def without_zero_biases(self) -> "Wiring":
+        """The same wiring with a Linear for each Affine whose biases are all 0."""
+        plain = {
+            name: Node("Linear", {"weight": node.parameters["weight"]}, node.metadata)
+            for name, node in self.of("Affine").items()
+            if not node.array("bias").any()
+        }
+        return self.replace(plain)
+
     def feedback(self) -> dict[str, str]:
         """Neurons that fire and the dense node that feeds back to them alone, by name."""
         found = {}

@@ -39,7 +39,8 @@ def _mended(wiring: Wiring) -> Wiring:
         taus = {k: np.asarray(v) / DT for k, v in node.parameters.items() if k.startswith("tau")}
         return Node(node.kind, {**node.parameters, **taus}, node.metadata)
 
-    return wiring.replace({name: mend(node) for name, node in wiring.neurons().items()})
+    mended = wiring.replace({name: mend(node) for name, node in wiring.neurons().items()})
+    return mended.without_zero_biases()
 
 
 def _neuron(given: Given) -> Any:

@@ -64,5 +64,6 @@ SINABS = Dialect(
     neuron=_neuron,
     lost={"IF": _IAF, "LIF": {**_IAF, **_LEAK}, "LI": _LEAK},
     recognises=marks,
+    repair=Wiring.without_zero_biases,
     dt=lambda wiring: 1.0,
 )
