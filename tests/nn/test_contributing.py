@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 def qif():
     if not PAGE.exists():
         pytest.skip("CONTRIBUTING.md is not in this copy of the tests")
-    section = PAGE.read_text().partition("## Add a neuron")[2].partition("\n## ")[0]
+    section = PAGE.read_text().partition("### A neuron\n")[2].partition("\n### ")[0]
     names = {"__name__": "own_neuron"}
     exec("\n".join(re.findall(r"```python\n(.*?)```", section, flags=re.S)), names)
     return functools.partial(names["QIF"], SHAPE)
