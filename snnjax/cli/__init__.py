@@ -1,5 +1,6 @@
 """Command line: `snnjax train`, `plan`, `fidelity`, `check`, `simulate`, `listen` and `export`."""
 
+import logging
 import os
 import sys
 import threading
@@ -18,9 +19,10 @@ def main() -> None:
         sys.exit(str(error))
     from ._app import app
 
-    # An error of a save in the background is raised, and told of, where its end is waited for.
+    # An error of orbax in the background is raised, and told of, where its end is waited for.
     threading.excepthook = lambda _: None
     sys.unraisablehook = lambda _: None
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         try:

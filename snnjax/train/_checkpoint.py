@@ -101,10 +101,7 @@ class Checkpoints:
             OSError: if it cannot be written.
         """
         with _writing(self.path):
-            self._manager.wait_until_finished()
-            if self._saved is not None:
-                _sync(self.path / str(self._saved))
-                self._saved = None
+            self._wait()
 
     def remove_before(self, step: int) -> None:
         """Remove all steps before one."""
@@ -114,10 +111,14 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait as `wait` does, and end what goes on in the background."""
-        try:
-            self.wait()
-        finally:
-            self._manager.close()
+        with _writing(self.path), contextlib.closing(self._manager):
+            self._wait()
+
+    def _wait(self) -> None:
+        saved, self._saved = self._saved, None
+        self._manager.wait_until_finished()
+        if saved is not None:
+            _sync(self.path / str(saved))
 
 
 def save_checkpoint(path: str | os.PathLike[str], tree: object) -> None:
