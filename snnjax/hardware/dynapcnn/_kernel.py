@@ -157,7 +157,8 @@ def rest(core: Core, batch: tuple[int, ...] = ()) -> Int[Array, "*batch out y x"
 
 def reach(core: Core) -> tuple[int, int]:
     """Most neurons that an event reaches along each axis."""
-    y, x = (-(-k // s) for k, s in zip(core.kernel_size, core.stride, strict=True))
+    sizes = zip(core.kernel_size, core.stride, core.output_shape[1:], strict=True)
+    y, x = (min(-(-kernel // stride), neurons) for kernel, stride, neurons in sizes)
     return y, x
 
 
@@ -169,10 +170,11 @@ def reached(
     Neuron Y sees the places Y*stride - padding + k, for k from 0 to kernel - 1.
     """
     kernel, stride, padding = core.kernel_size[axis], core.stride[axis], core.padding[axis]
-    neurons = core.output_shape[1 + axis]
-    to = -(-(at + padding - kernel + 1) // stride)[:, None] + np.arange(reach(core)[axis])
+    neurons, most = core.output_shape[1 + axis], reach(core)[axis]
+    first = np.clip(-(-(at + padding - kernel + 1) // stride), 0, neurons - most)
+    to = first[:, None] + np.arange(most)
     k = at[:, None] + padding - to * stride
-    return np.where((k >= 0) & (to >= 0) & (to < neurons), to, -1), k
+    return np.where((k >= 0) & (k < kernel), to, -1), k
 
 
 def fan_out(core: Core) -> Int[Array, "height width"]:

@@ -19,7 +19,7 @@ from . import _kernel
 from ._chips import Chip
 from ._spec import Core
 
-_ROUNDS = (64, 1024)
+_ROUNDS = (64, 1024, 16384)
 """Rounds of a compiled call."""
 
 _TABLE = 4096
@@ -164,19 +164,19 @@ def _visits(
         before: number of ticks before each event.
         ticks: number of all ticks.
     """
-    channel, *at = places
+    channel, *at = (array.astype(np.int32) for array in places)
     (_, height, width), (rows, columns) = core.output_shape, core.kernel_size
     to_y, k_y = _kernel.reached(core, 0, at[0])
     to_x, k_x = _kernel.reached(core, 1, at[1])
     place = (to_y * width)[:, :, None] + to_x[:, None, :]
-    inside = ((to_y >= 0)[:, :, None] & (to_x >= 0)[:, None, :]).ravel()
+    inside = np.flatnonzero((to_y >= 0)[:, :, None] & (to_x >= 0)[:, None, :])
     kernel = (channel[:, None] * rows + k_y)[:, :, None] * columns + k_x[:, None, :]
-    event = np.repeat(np.arange(len(channel)), place[0].size if len(channel) else 1)
+    event = inside // max(to_y.shape[1] * to_x.shape[1], 1)
     # Each place ends with an entry after all events.
     ends = np.arange(height * width)
     place = np.concatenate([place.ravel()[inside], ends])
     row = np.concatenate([kernel.ravel()[inside], np.full(len(ends), -1)])
-    event = np.concatenate([event[inside], np.full(len(ends), len(channel))])
+    event = np.concatenate([event, np.full(len(ends), len(channel))])
     order = np.argsort(place.astype(np.min_scalar_type(height * width)), kind="stable")
     last = np.cumsum(np.bincount(place, minlength=len(ends))) - 1
     first = np.concatenate([[0], last[:-1] + 1])
@@ -223,7 +223,8 @@ def _run_part(
         )
         after, *seen = _rounds(rules, limits, zero, ticking, table, state, rounds)
         outcome, cause = (np.asarray(array) for array in seen)
-        at_round, at_place, channel = np.nonzero(outcome & 1)
+        fired = np.flatnonzero((outcome & 1).view(np.bool_))
+        at_round, at_place, channel = np.unravel_index(fired, outcome.shape)
         causes = cause[at_round, at_place].astype(np.int64)
         causes = np.where(causes < 0, causes, visits.event[np.maximum(causes, 0)])
         found.append((causes, channel, active[at_place]))
