@@ -23,6 +23,18 @@ def usage(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Usage, ...]:
     Returns:
         A row for the number of cores, and one for each memory that a layer takes. A layer without a
         core has no limit.
+
+    >>> import equinox as eqx, jax
+    >>> from snnjax import IAF, Sequential
+    >>> from snnjax.hardware import dynapcnn
+    >>> conv = eqx.nn.Conv2d(1, 2, 3, key=jax.random.key(0))
+    >>> spec = dynapcnn.map_network(Sequential(conv, IAF((2, 4, 4))), input_shape=(1, 6, 6))
+    >>> for row in dynapcnn.usage(spec):
+    ...     print(row)
+    cores: 1 of 9
+    kernel memory of core 0 (layers[0] (`layers[1]`)): 32 of 16,384
+    neuron memory of core 0 (layers[0] (`layers[1]`)): 32 of 65,536
+    bias memory of core 0 (layers[0] (`layers[1]`)): 2 of 1,024
     """
     require_kind(spec, Spec)
     chip = spec.chip if chip is None else find_chip(chip, CHIPS)
