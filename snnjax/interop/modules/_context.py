@@ -1,4 +1,4 @@
-"""What the builders of layers share."""
+"""Shared state of the builders of layers."""
 
 import dataclasses
 from collections.abc import Callable

@@ -103,6 +103,7 @@ def assert_same(run, trace):
         jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", ["a sequence", "a residual", "branches with pools of their own", "sensing"]
 )
@@ -154,6 +155,7 @@ def flat(tree):
     return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
     shape, make = NETWORKS["average pools"]
     model = make()
@@ -223,6 +225,7 @@ def smooth_run(layers, scales, x, spikes, base=None):
     return outputs, found
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_finite_differences_of_the_smooth_relaxation():
     model = small()
     x = np.random.default_rng(0).poisson(0.7, (6, *SMALL))

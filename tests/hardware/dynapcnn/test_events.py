@@ -49,6 +49,7 @@ def assert_same(trace, log, neurons, spec):
         )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_random_networks_match_plain_python_event_for_event(name):
     spikes, saturated, waiting = 0, 0, 0
@@ -141,6 +142,7 @@ def test_a_raster_becomes_events_and_back(make_spec, seed):
 # --- the clock ------------------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["biased", "half_biased", "saturating"])
 def test_long_silences_are_skipped_and_change_nothing(name):
     """Few events far apart, with up to 900 ticks between two of them."""

@@ -14,6 +14,7 @@ from snnjax.nn import IAF, Flatten, Sequential, run_batch, statistics
 from .networks import NETWORKS, conv, linear, norm, raster, run_mapped
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_mapped_network_is_the_network(name):
     shape, make = NETWORKS[name]
@@ -80,6 +81,7 @@ def test_each_branch_gets_its_own_factor():
     np.testing.assert_array_equal(spec.layers[2].weight, branches[1].layers[1].weight / 16)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["batch", "ema"])
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_a_batch_norm_is_folded_with_its_epsilon(mode, use_bias):
@@ -145,6 +147,7 @@ def test_the_sensor_layer_stands_before_the_first_cores():
         dynapcnn.map_network(model, sensor=sensor, input_shape=(1, 9, 9))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("quantised", [False, True])
 def test_classes_are_spread_for_the_readout(quantised):
     shape, make = NETWORKS["dense only"]
@@ -214,6 +217,7 @@ def placeable(fitting):
     return bool(taken)
 
 
+@pytest.mark.slow
 def test_layers_are_placed_if_there_is_any_way():
     rng = np.random.default_rng(0)
     chip, placed, refused = dynapcnn.SPECK_2F, 0, 0

@@ -41,6 +41,7 @@ def assert_same_spikes(model, spec, x, state=None):
     assert want.sum() > 5
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["a sequence", "average pools", "a residual"])
 def test_training_sees_the_spikes_of_the_integers(name):
     shape, make = NETWORKS[name]
@@ -49,6 +50,7 @@ def test_training_sees_the_spikes_of_the_integers(name):
     assert_same_spikes(transforms.apply(plan, model), integers(model, shape), raster(shape))
 
 
+@pytest.mark.slow
 def test_training_sees_folded_norms():
     model = Sequential(conv(1, 3, use_bias=False), norm(3, "ema", eps=0.3), IAF((3, 4, 4)))
     _, state = run_batch(model, np.stack([raster(SHAPE, seed) for seed in range(4)]))
@@ -99,6 +101,7 @@ def test_the_gradient_passes_straight_through():
     assert not jnp.any(found.layers[0].weight)
 
 
+@pytest.mark.slow
 def test_a_network_learns_through_it():
     model, x = small(min_vmem=-1.0), raster(SHAPE)
     plan = dynapcnn.plan(model, input_shape=SHAPE)

@@ -29,6 +29,7 @@ def test_how_full_the_cores_are(make_spec, replace):
     assert uses[1].resource == "kernel memory"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -52,6 +53,7 @@ def test_fan_out_counts_the_neurons_that_an_event_reaches(make_core, fields):
     assert int(_kernel.synops(core, counts).sum()) == (counts.sum((0, 1)) * np.array(want)).sum()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["steps", "events"])
 def test_what_the_cores_do(mode):
     spec, rng = made("pooled", 2)

@@ -48,6 +48,7 @@ def assert_trees_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_random_networks_match_plain_python(name):
     spikes, saturated, refused = 0, 0, 0
@@ -238,6 +239,7 @@ def test_kernels_larger_than_any_chips_are_exact_too():
 # --- calls ----------------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("parts", [(2, 4), (2, 2, 2), (6, 0)])
 def test_a_sequence_in_chunks_is_the_sequence(parts):
     spec, _ = made("pooled", 1)
@@ -257,6 +259,7 @@ def test_a_sequence_in_chunks_is_the_sequence(parts):
             np.testing.assert_array_equal(total, getattr(whole, name)[i])
 
 
+@pytest.mark.slow
 def test_batch_vmap_jit_and_single_calls_agree():
     spec, rng = made("pooled", 1)
     raster = jnp.asarray(rng.poisson(1, (2, 2, STEPS, *spec.input_shape)))
