@@ -158,7 +158,7 @@ def front_end_of(run: Run, recipe: Recipe) -> FrontEnd | None:
 
 
 def front_end_fields(run: Run) -> dict[str, Any]:
-    """What the vendor's configuration takes for the front end of a run.
+    """The fields of the vendor's configuration for the front end of a run.
 
     Raises:
         ValueError: if the run has none of a chip.

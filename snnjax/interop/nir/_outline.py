@@ -12,7 +12,7 @@ from ._wiring import flatten
 
 
 class Outline(NamedTuple):
-    """What a NIR file holds.
+    """The contents of a NIR file.
 
     Attributes:
         nodes: for each node its name, its primitive, and its parameters: a number, or the range

@@ -172,7 +172,7 @@ class Speech(SynNetRecipe):
         return Data((self.inputs(train.audio), labels[0]), (self.events(test.audio), labels[1]))
 
     def inputs(self, audio: Float[np.ndarray, "n samples"]) -> Array:
-        """What `encode` takes of recordings: levels, events, or sound if that changes."""
+        """Recordings as inputs of `encode`: levels, or sound for a front end of the chip."""
         if self.front_end == "mel":
             audio = _of_length(audio, self.steps * self.mel.hop)
             return jax.lax.map(self.mel.levels, jnp.asarray(audio), batch_size=_BATCH)

@@ -11,7 +11,7 @@ _REGISTERS = 16
 
 
 def export(front_end: Audio3 | Imu) -> dict[str, Any]:
-    """What the vendor's configuration takes for a front end.
+    """The fields of the vendor's configuration for a front end.
 
     For Audio 3 a dictionary of registers, by the names that Rockpool 3.1's `register_config_XA3` of
     its filter bank and of its divisive normalisation has, and the fields `bpf_a1_values`,
