@@ -8,9 +8,9 @@ writes each again to DIR, where `tests/parity/make_rockpool_files.py` loads it i
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from snnjax.interop import rockpool
+
+from ._arrays import arrays
 
 GOLDEN = Path(__file__).parents[1] / "parity/rockpool_files.npz"
 CASES = ["sequential", "residual", "decays", "bitshifts", "synnet", "synnet_vmem"]
@@ -19,7 +19,7 @@ READ_ONLY = ["membranes"]
 
 def text(case):
     """The file that Rockpool wrote."""
-    return str(np.load(GOLDEN)[f"{case}/json"])
+    return str(arrays(GOLDEN)[f"{case}/json"])
 
 
 def write(directory):

@@ -12,6 +12,7 @@ from snnjax.interop.modules import from_modules
 from snnjax.surrogate import Sigmoid
 
 from . import _modules
+from ._arrays import arrays
 
 GOLDEN = Path(__file__).parents[1] / "parity/modules.npz"
 REAL = {"sinabs_iaf", "norse_box", "jaxpike_readout"}
@@ -30,7 +31,7 @@ def assert_runs_as(model, name, golden):
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(GOLDEN)
+    return arrays(GOLDEN)
 
 
 def built(name):

@@ -11,6 +11,7 @@ import pytest
 from snnjax import Graph, Sequential
 from snnjax.interop.nir import DIALECTS, load
 
+from ._arrays import arrays
 from ._peers import BY_HAND, NIR, PEERS, TOLD, assert_as_recorded, run
 
 needs_data = pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/nir")
@@ -21,7 +22,7 @@ needs_data = pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/ni
 def test_files_of_the_peers_run_as_their_tools_ran_them(name):
     loaded = load(PEERS / f"{name}.nir", **TOLD[name])
     assert loaded.dialect == name.partition("_")[0]
-    assert_as_recorded(loaded.network, np.load(PEERS / f"{name}.npz"))
+    assert_as_recorded(loaded.network, arrays(PEERS / f"{name}.npz"))
 
 
 @needs_data
@@ -30,7 +31,7 @@ def test_files_of_the_peers_run_as_their_tools_ran_them(name):
 def test_graphs_made_by_hand_run_as_nirs_equations_say(name, dialect):
     with jax.enable_x64(True):
         loaded = load(PEERS / f"hand_{name}.nir", dialect=dialect, dt=1e-3)
-        recorded = np.load(PEERS / f"hand_{name}.npz")
+        recorded = arrays(PEERS / f"hand_{name}.npz")
         assert_as_recorded(loaded.network, recorded, f"ref_{dialect}_")
 
 
@@ -56,7 +57,7 @@ def test_without_settings_a_file_loads_right_or_is_refused_by_what_is_lost(name)
         with pytest.raises(ValueError, match=f"(?s){re.escape(str(path))}: .*{LOST[name]}"):
             load(path)
     else:
-        assert_as_recorded(load(path).network, np.load(PEERS / f"{name}.npz"))
+        assert_as_recorded(load(path).network, arrays(PEERS / f"{name}.npz"))
 
 
 @needs_data
@@ -129,7 +130,7 @@ def test_a_graph_is_read_like_its_file():
     graph = nir.read(PEERS / f"{name}.nir")
     loaded = load(graph, **TOLD[name])
     assert isinstance(loaded.network, Sequential)
-    assert_as_recorded(loaded.network, np.load(PEERS / f"{name}.npz"))
+    assert_as_recorded(loaded.network, arrays(PEERS / f"{name}.npz"))
 
 
 def test_every_dialect_says_in_a_line_how_it_steps():

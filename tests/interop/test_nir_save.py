@@ -35,6 +35,7 @@ from snnjax import (
 from snnjax.interop.nir import WRITERS, load, save, to_graph
 
 from . import _written
+from ._arrays import arrays
 from ._peers import BY_HAND, PEERS, TOLD
 
 GOLDEN = Path(__file__).parents[1] / "parity/nir_written.npz"
@@ -149,7 +150,7 @@ def test_a_layer_alone_is_a_network_of_one():
 def test_what_came_from_a_peers_file_comes_back_from_ours(name):
     options = TOLD.get(name, {"dialect": "exact", "dt": 1e-3})
     network = load(PEERS / f"{name}.nir", **options).network
-    shape = np.load(PEERS / f"{name}.npz")["input"].shape[1:]
+    shape = arrays(PEERS / f"{name}.npz")["input"].shape[1:]
     again = load(to_graph(network, dt=_dt(network), input_shape=shape)).network
     assert eqx.tree_equal(again, network)
 
@@ -186,7 +187,7 @@ def test_below_the_threshold_the_equation_of_a_file_is_the_layer(layer, key):
 @pytest.mark.parametrize("name", _written.NETWORKS)
 def test_a_tool_runs_the_file_as_the_same_network(name):
     """The golden outputs are the tools' own, from the very numbers that are written today."""
-    golden = np.load(GOLDEN)
+    golden = arrays(GOLDEN)
     network = _written.NETWORKS[name]()
     graph = to_graph(network, dialect=name, input_shape=_written.SHAPES.get(name))
     wanted = {

@@ -17,6 +17,7 @@ from snnjax.nn import Bitshifts, Decays, TimeStepDropout
 from snnjax.surrogate import PeriodicExponential, PiecewiseLinear
 
 from ..parity._digest import digest
+from ._arrays import arrays
 from ._rockpool_files import CASES, GOLDEN, READ_ONLY, text
 
 DATA = Path(__file__).parents[3] / "shared/data/xylo-audio3"
@@ -28,7 +29,7 @@ needs_data = pytest.mark.skipif(not VENDOR.exists(), reason="needs shared/data/x
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(GOLDEN)
+    return arrays(GOLDEN)
 
 
 def written(case, tmp_path):

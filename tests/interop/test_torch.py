@@ -15,6 +15,7 @@ from snnjax.interop.torch import load_state_dict
 from snnjax.nn import Flatten
 
 from . import _modules
+from ._arrays import arrays
 from .test_modules import GOLDEN, assert_runs_as
 
 KEY = jax.random.key(0)
@@ -149,7 +150,7 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(GOLDEN)
+    return arrays(GOLDEN)
 
 
 def state_of(golden, name):
