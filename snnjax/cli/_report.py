@@ -123,7 +123,7 @@ def print_trace(trace: Any) -> None:
     print(f"{len(out)} sequence(s) of {out.shape[1]} steps")
     print(f"hidden spikes: {hidden / len(out):.1f} per sequence")
     print(f"output spikes: {out.sum() / len(out):.1f} per sequence")
-    cut = int(np.sum(getattr(trace, "cut_events", 0), dtype=np.int64))
+    cut = int(np.asarray(getattr(trace, "cut_events", 0)).sum(dtype=np.int64))
     if cut:
         print(f"{cut:,} events are more than an input channel takes in a step, and are ignored")
     for i, counts in enumerate(out.sum(axis=1)[:10]):

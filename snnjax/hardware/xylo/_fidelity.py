@@ -63,7 +63,7 @@ def fidelity(
     answers = records[f"{readout.path}.{kind}"].sum(1).argmax(-1)
     theirs = trace.spikes_out if kind == "output" else trace.vmem_out
     answers_integers = theirs[:, late:].sum(1).argmax(-1)
-    cut_events = int(trace.cut_events.sum(dtype=np.int64))
+    cut_events = int(np.asarray(trace.cut_events).sum(dtype=np.int64))
     return compare_answers(layers, answers, answers_integers, labels, cut_events=cut_events)
 
 
