@@ -11,7 +11,10 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SHARED = FOLDER.parents[1] / "shared/data"
 # The data that a notebook needs: the variable that says where it is, and where it is by default.
-DATA = {"keyword_spotting_xylo": ("SNNJAX_FSDD", SHARED / "free-spoken-digit-dataset")}
+DATA = {
+    "keyword_spotting_xylo": ("SNNJAX_FSDD", SHARED / "free-spoken-digit-dataset"),
+    "from_sound_to_xylo_audio3": ("SNNJAX_XYLO_AUDIO3", SHARED / "xylo-audio3"),
+}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -86,6 +86,11 @@ class BandPass:
         """Bits of a coefficient behind its binary point."""
         return self.a_shift + self.b_shift
 
+    @property
+    def gain(self) -> float:
+        """Gain at the centre of the band: 2^(w_shift - b_shift)*2/(1 - A2), but for roundings."""
+        return 2.0 ** (self.w_shift - self.b_shift) * 2 / (1 - self.a2 / 2**self._point)
+
     def peaks(self, largest: int) -> tuple[float, float]:
         """Bounds of |w| and |y| for inputs up to `largest`, whatever they are, roundings included.
 
