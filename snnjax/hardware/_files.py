@@ -12,8 +12,6 @@ T = TypeVar("T")
 
 _WIDTH = 100
 
-MAX_INTEGER = MAX_INT32
-
 
 def read(path: str | os.PathLike[str]) -> str:
     """The text of a file.
