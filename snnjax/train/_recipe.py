@@ -4,39 +4,26 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from .. import quant, transforms
 from .._typing import FloatArray, Key, PyTree
 from ..hardware import ParameterReport
 from ..nn import Chain, Network
 from ..params import bounded, check_parameters
-from ._fit import require_size, try_plan, without_warnings
+from ._fit import Data, require_data, require_size, try_plan, without_warnings
 from ._front_end import FrontEnd
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
 from ._settings import Settings
 from ._stages import Stage, Through, make_optimizer, schedule
 from ._target import Scores, Target, count_right, run_network
-
-
-class Data(NamedTuple):
-    """Sequences to train on, and held-out ones.
-
-    Attributes:
-        train: inputs as `Recipe.encode` takes them, and labels.
-        test: event counts, `(n, steps, channels)` or `(n, steps, channels, height, width)`, and
-            labels.
-    """
-
-    train: tuple[Array, Int[Array, " train"]]
-    test: tuple[Float[Array, "test steps *shape"], Int[Array, " test"]]
 
 
 class Trained(eqx.Module):
@@ -187,6 +174,7 @@ class Recipe(Settings, abc.ABC):
         network = self.make_network(data)
         trained = Trained(network, self.make_plan(network, rules))
         check_parameters(network)
+        require_data(data, network)
         state = init_state(trained, self.optimizer(trained, len(data.train[1])))
         if rules is not None:
             batch = jax.tree.map(lambda x: x[: self.batch_size], data.train)

@@ -119,3 +119,28 @@ def test_training_against_mismatch_and_attacks_is_another_training(setting):
     assert first_epoch(dataclasses.replace(config, **{setting: 0.2})) != first_epoch(config)
     with pytest.raises(ValueError, match=f"`{setting}` must be at least 0; got -0.1"):
         Digits(**{setting: -0.1})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x, y + 5), "labels of `train` must be from 0 to 9, .* 10 outputs; got 1"),
+        (lambda x, y: (x, y - 1), "labels of `train` must be from 0 to 9, .* 10 outputs; got -1"),
+        (lambda x, y: (x, jnp.eye(10)[y]), "labels of `train` must be numbers of classes"),
+        (lambda x, y: (x, y[1:]), "`train` must have a label for each sequence; got 1437 .* 1436"),
+        (lambda x, y: (x[:0], y[:0]), "`train` must have a label for each sequence; got 0"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_before_training(change, message):
+    recipe = Digits(hidden=(6,), time_constants=(2,), steps=8, hold=1)
+    data = recipe.load_data()
+    with pytest.raises(ValueError, match=message):
+        recipe.start(Data(change(*data.train), data.test))
+
+
+def test_sequences_of_other_channels_are_refused_by_the_layer():
+    recipe = Digits(hidden=(6,), time_constants=(2,), steps=8, hold=1)
+    data = recipe.load_data()
+    rasters, labels = data.test
+    with pytest.raises(ValueError, match=r"`layers\[0\]`.*"):
+        recipe.start(Data(data.train, (rasters[..., :5], labels)))

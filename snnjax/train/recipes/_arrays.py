@@ -12,7 +12,7 @@ import numpy as np
 from ...datasets.sequences import Sequences, load_sequences
 from ...hardware import xylo
 from ...nn import Chain
-from .._recipe import Data
+from .._fit import Data
 from .._target import Target
 from ._networks import SynNetRecipe, convolutional, dense
 

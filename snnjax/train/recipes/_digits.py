@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..._typing import Key
 from ...datasets import load_digits, rows_and_columns
-from .._recipe import Data
+from .._fit import Data
 from ._networks import SynNetRecipe
 
 

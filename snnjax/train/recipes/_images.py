@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from ..._typing import Key
 from ...datasets import evenly, load_digits, load_mnist
 from ...nn import Chain
-from .._recipe import Data, Recipe
+from .._fit import Data
+from .._recipe import Recipe
 from ._networks import convolutional
 
 _TEST_FRACTION = 0.2

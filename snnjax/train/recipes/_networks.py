@@ -14,7 +14,8 @@ from ...hardware import xylo
 from ...networks import SynNet
 from ...nn import IAF, Chain, Flatten, Sequential
 from ...surrogate import PeriodicExponential
-from .._recipe import Data, Recipe
+from .._fit import Data
+from .._recipe import Recipe
 
 _GAIN, _SMALL = 3.0, 8
 

@@ -14,8 +14,8 @@ from ..._typing import Key
 from ...datasets import Augment, AugmentCounts, AugmentSound, MelEvents, load_fsdd
 from ...hardware import xylo
 from ...hardware.xylo.frontend import AUDIO_3_FILTERS, CLOCK, Audio3, BandPass, audio3_filter
+from .._fit import Data
 from .._front_end import cached_events
-from .._recipe import Data
 from ._networks import SynNetRecipe
 
 RATE = 8000
