@@ -1,5 +1,7 @@
 """Losses and regularisers, against NumPy and against finite differences in float64."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,10 +96,14 @@ def test_the_synops_penalty_counts_what_is_above_the_target():
         lambda x: losses.rate_mse(x, 1),
         lambda x: losses.max_vmem_cross_entropy(x, 1),
         lambda x: losses.mean_vmem_cross_entropy(x, 1),
+        lambda x: losses.step_cross_entropy(x, 1),
+        lambda x: losses.peak_mse(x, 1, window=3, on=1.0, off=-0.2, off_weight=0.5),
+        lambda x: losses.van_rossum(x, jnp.zeros_like(x), tau=2.0, dt=1.0).sum(),
+        lambda x: losses.ctc(x, jnp.array([2, 2, 1])),
         lambda x: losses.rate_penalty(x, low=-0.1, high=0.1),
         lambda x: losses.synops_penalty({"a": x.sum() + 30}, 10.0),
     ],
-    ids=["count", "rate", "max", "mean", "penalty", "synops"],
+    ids=["count", "rate", "max", "mean", "step", "peak", "van_rossum", "ctc", "penalty", "synops"],
 )
 def test_gradients_are_finite_differences_in_float64(loss, vmem):
     with jax.enable_x64(True):
@@ -123,6 +129,8 @@ LABELLED = [
     losses.latency_cross_entropy,
     losses.max_vmem_cross_entropy,
     losses.mean_vmem_cross_entropy,
+    losses.step_cross_entropy,
+    functools.partial(losses.peak_mse, window=3, on=1.0),
 ]
 
 
@@ -152,3 +160,90 @@ def test_a_label_that_is_no_number_of_a_class_is_an_error(spikes, loss, label):
 def test_a_batch_is_no_sequence(spikes, loss):
     with pytest.raises(ValueError, match="a loss takes one sequence"):
         loss(spikes[None], 1)
+
+
+def van_rossum_by_pairs(spikes, target, tau):
+    """Half the sum of exp(-|t_i - t_j|/tau) over all pairs, each with the product of its signs."""
+    signs = np.asarray(spikes - target, float)
+    t = np.arange(len(signs))
+    kernel = np.exp(-np.abs(t[:, None] - t) / tau)
+    return np.einsum("ij,in,jn->n", kernel, signs, signs) / 2
+
+
+@pytest.mark.parametrize("tau", [0.5, 3.0, 1000.0])
+def test_van_rossum_is_the_sum_over_pairs_of_spikes(spikes, tau):
+    target = spikes[::-1]
+    found = losses.van_rossum(spikes, target, tau=tau * 1e-3, dt=1e-3)
+    np.testing.assert_allclose(found, van_rossum_by_pairs(spikes, target, tau), rtol=1e-4)
+    grads = jax.grad(lambda s: losses.van_rossum(s, target, tau=tau, dt=1.0).sum())(spikes)
+    kernel = np.exp(-np.abs(np.arange(STEPS)[:, None] - np.arange(STEPS)) / tau)
+    np.testing.assert_allclose(grads, kernel @ np.asarray(spikes - target), rtol=1e-3, atol=1e-4)
+
+
+def test_van_rossum_of_one_spike_and_of_equal_ones(spikes):
+    settings = {"tau": 5e-3, "dt": 1e-3}
+    np.testing.assert_array_equal(losses.van_rossum(spikes, spikes, **settings), 0)
+    one = jnp.zeros((STEPS, 2)).at[0, 0].set(1).at[-1, 1].set(1)
+    found = losses.van_rossum(one, jnp.zeros_like(one), **settings)
+    np.testing.assert_allclose(found, 0.5, rtol=1e-6)
+
+
+MASKED = {
+    "count": lambda y, mask: losses.count_cross_entropy(y, 1, mask=mask),
+    "rate": lambda y, mask: losses.rate_mse(y, 1, mask=mask),
+    "latency": lambda y, mask: losses.latency(y, mask=mask),
+    "first": lambda y, mask: losses.latency_cross_entropy(y, 1, mask=mask),
+    "max": lambda y, mask: losses.max_vmem_cross_entropy(y, 1, mask=mask),
+    "mean": lambda y, mask: losses.mean_vmem_cross_entropy(y, 1, mask=mask),
+    "step": lambda y, mask: losses.step_cross_entropy(y, 1, mask=mask),
+    "peak": lambda y, mask: losses.peak_mse(y, 1, window=5, on=1.0, off=0.1, mask=mask),
+    "penalty": lambda y, mask: losses.rate_penalty(y, low=0.2, high=0.4, mask=mask),
+    "ctc": lambda y, mask: losses.ctc(y, jnp.array([1, 2]), mask=mask),
+    "van Rossum": lambda y, mask: losses.van_rossum(y, 0 * y, tau=3.0, dt=1.0, mask=mask),
+}
+
+
+@pytest.mark.few(3)
+@pytest.mark.parametrize("name", MASKED)
+def test_steps_after_the_mask_change_no_loss_and_get_no_gradient(spikes, name):
+    loss, long = MASKED[name], jnp.concatenate([spikes, jnp.ones((4, CLASSES))])
+    mask = jnp.arange(len(long)) < STEPS
+    np.testing.assert_allclose(loss(long, mask), loss(spikes, None), rtol=1e-5)
+    grads, wanted = (
+        jax.grad(lambda y, mask=mask: loss(y, mask).sum())(y)
+        for y, mask in ((long, mask), (spikes, None))
+    )
+    np.testing.assert_allclose(grads[:STEPS], wanted, rtol=1e-4, atol=1e-6)
+    assert not np.any(grads[STEPS:])
+
+
+@pytest.mark.parametrize(
+    "mask", [np.ones(STEPS + 1, bool), np.ones(STEPS), np.ones((1, STEPS), bool)]
+)
+def test_a_mask_of_another_shape_or_dtype_is_an_error(spikes, mask):
+    for name in MASKED:
+        with pytest.raises(
+            ValueError, match=f"`mask` must be True or False for each of the {STEPS}"
+        ):
+            MASKED[name](spikes, mask)
+
+
+def test_losses_of_sequences_refuse_what_they_cannot_take(spikes):
+    labels = jnp.array([1, 2])
+    for call, message in (
+        (
+            lambda: losses.ctc(spikes, jnp.array([1, 0])),
+            "`labels` must be .*, and not the blank, 0",
+        ),
+        (lambda: losses.ctc(spikes, jnp.array([1, CLASSES])), "`labels` must be from 0 to 3"),
+        (lambda: losses.ctc(spikes, labels * 1.0), "labels of float32"),
+        (lambda: losses.ctc(spikes[None], labels), r"`y` must be \(time, classes\)"),
+        (lambda: losses.ctc(spikes, labels, blank=CLASSES), "`blank` must be from 0 to 3; got 4"),
+        (lambda: losses.van_rossum(spikes, spikes[1:], tau=1, dt=1), "must have one shape"),
+        (lambda: losses.van_rossum(spikes, spikes, tau=0, dt=1), "`tau` must be above 0; got 0"),
+        (lambda: losses.van_rossum(spikes, spikes, tau=1, dt=-1), "`dt` must be above 0; got -1"),
+        (lambda: losses.peak_mse(spikes, 1, window=0, on=1), "`window` must be 1 step or more"),
+        (lambda: losses.peak_mse(spikes[:, :1], 0, window=1, on=1), "two classes or more"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
