@@ -117,7 +117,7 @@ def export(
         # Before anything is written.
         fields = None if front_end is None else _runs.front_end_fields(Run.open(run))
         if format == "c":
-            program = c.export(spec, out)
+            program = c.export(spec, out, front_end=_runs.front_end_in_c(Run.open(run)))
         else:
             of.require(spec)
             given = {} if format is None else {"format": format}
@@ -126,6 +126,8 @@ def export(
             _report.write_export(fields, front_end)
     if format == "c":
         print(f"wrote {', '.join(program.files())} to {out}\n{program.footprint.text()}")
+        if program.front_end is not None:
+            print(f"Front end: {program.front_end.text()}")
     else:
         print(f"wrote {out}, for {spec.chip.name}")
     if front_end is not None:

@@ -157,6 +157,14 @@ def front_end_of(run: Run, recipe: Recipe) -> FrontEnd | None:
     return found
 
 
+def front_end_in_c(run: Run) -> frontend.Audio3 | None:
+    """The front end of a run that goes with its network into C; None if there is none."""
+    if not run.front_end.exists():
+        return None
+    found = front_end_of(run, recipe_of(run))
+    return found if isinstance(found, frontend.Audio3) else None
+
+
 def front_end_fields(run: Run) -> dict[str, Any]:
     """The fields of the vendor's configuration for the front end of a run.
 

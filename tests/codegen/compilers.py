@@ -82,6 +82,43 @@ int main(int arguments, char **argument)
 """
 
 
+FRONT_END_DRIVER = """
+#include "network_front_end.h"
+#include <stdio.h>
+int main(void)
+{
+    static network_front_end state;
+    uint8_t events[NETWORK_CHANNELS];
+    int16_t sample;
+    network_front_end_init(&state);
+    while (fread(&sample, sizeof sample, 1, stdin) == 1) {
+        const int ends = network_front_end_step(&state, sample, events);
+        if (ends < 0)
+            return 1;
+        if (ends > 0)
+            fwrite(events, sizeof events, 1, stdout);
+    }
+    fwrite(&state, sizeof state, 1, stdout);
+    return 0;
+}
+"""
+
+
+def hear(variant, program, folder, samples):
+    """Events of each whole window of samples, and the state after them, by the C's front end."""
+    for file, text in program.files().items():
+        (folder / file).write_text(text)
+    driver, binary = folder / "hear.c", folder / variant.replace(" ", "_")
+    driver.write_text(FRONT_END_DRIVER)
+    if not binary.exists():
+        compile_c(variant, folder, [folder / "network_front_end.c", driver], binary)
+    given = np.asarray(samples, np.int16).tobytes()
+    done = subprocess.run([binary], input=given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    ram = program.front_end.ram
+    return np.frombuffer(done.stdout[:-ram], np.uint8), done.stdout[-ram:]
+
+
 class Built:
     """A network's C in a folder, and programs made from it."""
 

@@ -15,6 +15,7 @@ _TYPES = {
     "int16_t": (-(2**15), 2**15 - 1),
     "uint32_t": (0, 2**32 - 1),
     "int32_t": (-(2**31), 2**31 - 1),
+    "int64_t": (-(2**63), 2**63 - 1),
 }
 """Types of integers, and the lowest and the highest that each holds."""
 
@@ -54,7 +55,7 @@ def array(name: str, values: np.ndarray, what: str) -> Table:
     flat = np.asarray(values).ravel()
     low, high = int(flat.min()), int(flat.max())
     about = comment(what)
-    if low == high:
+    if low == high and abs(low) < 2**31:
         name = name.upper()
         return Table(f"{about}enum {{ {name} = {low} }};\n", name, 0)
     return _array(name, flat, smallest_type(low, high), about)

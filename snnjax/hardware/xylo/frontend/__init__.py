@@ -5,6 +5,7 @@ from ._audio3 import (
     Audio3 as Audio3,
     audio3_filter as audio3_filter,
 )
+from ._events import MOST_EVENTS as MOST_EVENTS
 from ._export import export as export
 from ._filters import BandPass as BandPass
 from ._imu import (

@@ -184,8 +184,13 @@ class Audio3(eqx.Module):
         return Audio3Trace(samples, *(_stream.steps_last(stage, batch) for stage in stages))
 
     @property
+    def by_channel(self) -> dict[str, tuple[int, ...]]:
+        """The settings of each channel's normalisation by their names, one number for each."""
+        return {name: of_channels(self, name) for name in _RANGES}
+
+    @property
     def _chip(self) -> _chain.Chip:
-        each: Any = {name: of_channels(self, name) for name in _RANGES}
+        each: Any = self.by_channel
         encoder = _events.Encoder(**each, joint=self.joint)
         return _chain.Chip(self.filters, encoder, self.window)
 
