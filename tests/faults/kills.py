@@ -4,9 +4,10 @@
 
 Training is killed, resumed, killed again and so on, some times in a row, and then left to end. The
 integers, the metrics but `seconds`, and the checkpoint must be those of a run that nobody stopped,
-to the bit. Some of the kills are aimed at a save, at a random time after its temporary folder
-showed up, others at when there is none. Each process is forked from one that has imported all, so
-that no kill is spent on imports.
+to the bit. Each kill is aimed at the kind of moment of which there were too few so far, be it
+inside a save, between epochs, or before or after all of them, and it counts as what it met. There
+are more kills than asked for until a third of that number met a save and a third fell between
+epochs. Each process is forked from one that has imported all, so that none is spent on imports.
 """
 
 import argparse
@@ -38,8 +39,14 @@ SETTINGS = {
 }
 OPTIONS = ["--checkpoint-every", "0.15"]
 IN_A_ROW = 12
-LONGEST_SAVE = 0.12
-"""Most seconds from the moment that is waited for to the kill."""
+SAVE, BETWEEN, BEFORE, AFTER = (
+    "inside a save",
+    "between epochs",
+    "before the first epoch",
+    "after the last epoch",
+)
+AIMS = {SAVE: 4, BETWEEN: 4, BEFORE: 1, AFTER: 1}
+"""How often each kind of moment is wanted."""
 
 
 class Kills:
@@ -47,13 +54,23 @@ class Kills:
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.random, self.found = folder, random.Random(seed), Counter()
+        self.processes = 0
         settings = [part for item in SETTINGS.items() for part in ("--set", "=".join(item))]
         self.new = ["train", *settings, *OPTIONS, "--out"]
         self.whole = folder / "whole"
-        for again in ("compiles", "whole"):  # the second finds its programs in the cache
-            began = time.monotonic()
-            assert self.finish(self.start([*self.new, str(folder / again)])) == 0, self.words()
-            self.seconds = time.monotonic() - began
+        pid = self.start([*self.new, str(self.whole)])
+        self.saves = list(self.lengths_of_saves(pid, self.whole))
+
+    def lengths_of_saves(self, pid: int, run: Path) -> Iterator[float]:
+        """The seconds that each save of a process takes that is left to end."""
+        began = None
+        while not self.ended(pid):
+            if saving(run) and began is None:
+                began = time.monotonic()
+            elif began is not None and not saving(run):
+                yield time.monotonic() - began
+                began = None
+            time.sleep(0.001)
 
     def words(self) -> str:
         """The output of the last process."""
@@ -84,76 +101,100 @@ class Kills:
             sys.stderr.flush()
             os._exit(status)
 
-    def finish(self, pid: int) -> int:
-        """The exit status of a process that is left to end."""
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    def ended(self, pid: int, options: int = os.WNOHANG) -> bool:
+        """Whether a process has ended by itself, and then without an error."""
+        found, status = os.waitpid(pid, options)
+        if found:
+            assert os.waitstatus_to_exitcode(status) == 0, self.words()
+        return bool(found)
 
     def kill(self, pid: int, run: Path) -> str | None:
-        """Kill a process at a random moment; where it was, or None if it had ended before."""
-        wait = self.random.choices([self.in_a_save, self.between, self.anywhere], [4, 5, 1])[0]
+        """Kill a process at a random moment; the kind that it was, or None if it had ended."""
+        aims = AIMS.keys() - ({BEFORE} if epochs_of(run) else set())
+        aim = min(sorted(aims), key=lambda kind: self.found[kind] / AIMS[kind])
+        wait = {SAVE: self.save, BETWEEN: self.between, BEFORE: self.before, AFTER: self.after}
+        begun = False  # what a process that was killed left of a save is none of this one
         with contextlib.suppress(StopIteration):
-            for _ in wait(run):
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
-                    assert os.waitstatus_to_exitcode(status) == 0, self.words()
+            for _ in wait[aim](run):
+                begun |= not saving(run)
+                if self.ended(pid):
                     return None
                 time.sleep(0.001)
         os.kill(pid, signal.SIGKILL)
         if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
             return None
-        if saving(run):
-            return "inside a save"
-        return "between epochs" if (run / "metrics.jsonl").exists() else "before the first epoch"
+        if begun and saving(run):
+            return SAVE
+        return {0: BEFORE, EPOCHS: AFTER}.get(epochs_of(run), BETWEEN)
 
-    def anywhere(self, run: Path) -> Iterator[None]:
-        """From when there is a run folder, or from one of the last epochs on, for a random time."""
-        last = self.random.choice([0, EPOCHS - 1])
-        while not run.exists() or epochs_of(run) < last:
+    def before(self, run: Path) -> Iterator[None]:
+        """From when there is a folder of the run, for a random time."""
+        while not run.exists():
             yield
-        yield from self.a_while()
+        yield from self.a_while(0.5)
 
     def between(self, run: Path) -> Iterator[None]:
         """From when some more epochs are done, until no save goes on."""
-        lines = min(epochs_of(run) + self.random.randint(1, 4), EPOCHS)
+        lines = min(epochs_of(run) + self.random.randint(1, 4), EPOCHS - 1)
         while epochs_of(run) < lines:
             yield
-        for _ in range(self.random.randint(0, 20)):
-            yield
+        yield from self.a_while(0.02)
         while saving(run):
             yield
 
-    def in_a_save(self, run: Path) -> Iterator[None]:
-        """From when one of the saves has begun, for a random share of what it takes."""
-        for _ in range(self.random.randint(1, 3)):
-            while saving(run):
+    def after(self, run: Path) -> Iterator[None]:
+        """From when the last epoch is done, for a random time."""
+        while epochs_of(run) < EPOCHS:
+            yield
+        yield from self.a_while(0.1)
+
+    def save(self, run: Path) -> Iterator[None]:
+        """From when one of the saves has begun, for a random share of what one takes."""
+        for _ in range(self.random.randint(0, 2)):
+            yield from self.until_a_save(run)
+        inside = False
+        while not inside:
+            yield from self.until_a_save(run)
+            for _ in self.a_while(self.random.choice(self.saves)):
                 yield
-            while not saving(run):
-                yield
-        for _ in self.a_while():
-            if not saving(run):
-                return
+            inside = saving(run)
+
+    def until_a_save(self, run: Path) -> Iterator[None]:
+        """Until the next save begins."""
+        while saving(run):
+            yield
+        while not saving(run):
             yield
 
-    def a_while(self) -> Iterator[None]:
-        until = time.monotonic() + self.random.uniform(0, LONGEST_SAVE)
+    def a_while(self, longest: float) -> Iterator[None]:
+        until = time.monotonic() + self.random.uniform(0, longest)
         while time.monotonic() < until:
             yield
 
-    def one_run(self, left: int) -> int:
-        """Kill a run some times in a row, let it end, and compare; the number of kills."""
+    def enough(self, count: int) -> bool:
+        """Whether there were so many kills, and enough of either kind."""
+        third = -(-count // 3)
+        return self.kills >= count and min(self.found[SAVE], self.found[BETWEEN]) >= third
+
+    @property
+    def kills(self) -> int:
+        return sum(self.found[kind] for kind in AIMS)
+
+    def one_run(self, count: int) -> None:
+        """Kill a run some times in a row, or until there is enough, let it end, and compare."""
         run = self.folder / "run"
         shutil.rmtree(run, ignore_errors=True)
-        done = 0
-        for _ in range(min(left, IN_A_ROW)):
+        for _ in range(IN_A_ROW):
+            self.processes += 1
             where = self.kill(self.start(self.next(run)), run)
             if where is None:
                 break
             self.found[where] += 1
-            done += 1
-        assert self.finish(self.start(self.next(run))) == 0, self.words()
+            if self.enough(count) or epochs_of(run) == EPOCHS:
+                break
+        self.ended(self.start(self.next(run)), 0)
         require_same(run, self.whole)
         self.found["runs that ended as in one go"] += 1
-        return done
 
     def next(self, run: Path) -> list[str]:
         """The command that goes on with a run, or begins it."""
@@ -202,7 +243,7 @@ def require_same(run: Path, whole: Path) -> None:
 
 
 def run(count: int, seed: int, folder: Path, notify: Callable[[str], None]) -> Counter[str]:
-    """Kill and compare until there were so many kills."""
+    """Kill and compare until there were so many kills, a third of them of either main kind."""
     os.environ.update(CACHE)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
     # All that a run imports: what is left for the processes is work.
@@ -214,11 +255,10 @@ def run(count: int, seed: int, folder: Path, notify: Callable[[str], None]) -> C
     import snnjax.cli._app  # noqa: F401
 
     kills = Kills(folder, seed)
-    notify(f"a run in one go takes {kills.seconds:.1f} s")
-    done = 0
-    while done < count:
-        done += kills.one_run(count - done)
-        notify(f"{done} kills: {dict(kills.found)}")
+    while not kills.enough(count):
+        assert kills.processes < 5 * count + 20, f"too few kills met their aim: {kills.found}"
+        kills.one_run(count)
+        notify(f"{kills.kills} kills: {dict(kills.found)}")
     return kills.found
 
 

@@ -12,14 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "count",
-    [3, pytest.param(20, marks=pytest.mark.slow), pytest.param(300, marks=pytest.mark.long)],
+    [2, pytest.param(20, marks=pytest.mark.slow), pytest.param(300, marks=pytest.mark.long)],
 )
 def test_a_run_that_is_killed_ends_as_it_would_have(count):
     command = [sys.executable, "-m", "tests.faults.kills", "--quiet", "--count", str(count)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["inside a save"] + found.get("between epochs", 0) > 0.5 * count
-    if count >= 20:
-        assert found["inside a save"] >= count // 3
-        assert found["between epochs"] >= count // 3
+    assert min(found["inside a save"], found["between epochs"]) >= count / 3
+    kinds = ("inside a save", "between epochs", "before the first epoch", "after the last epoch")
+    assert sum(found.get(kind, 0) for kind in kinds) >= count
