@@ -1,9 +1,7 @@
 """Settings that every test runs under."""
 
-import hashlib
 import importlib.util
 import os
-import platform
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import jax
 import pytest
+
+from snnjax.cli._compiled import processor
 
 # At import, not in a fixture: test modules make arrays before any fixture runs.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -86,15 +86,6 @@ def keep_compiled_programs(folder):
     for name, value in settings.items():
         os.environ[name.upper()] = str(value)
         jax.config.update(name, value)
-
-
-def processor():
-    """A name for the processor's instructions, which compiled programs use."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    flags = [line for line in lines if line.startswith(("flags", "Features"))][:1]
-    instructions = " ".join([platform.machine(), platform.processor(), *flags])
-    return hashlib.sha256(instructions.encode()).hexdigest()[:16]
 
 
 @pytest.fixture(autouse=True, scope="module")

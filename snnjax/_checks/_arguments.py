@@ -93,7 +93,9 @@ def array_of(
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be {expected}; got {value!r}") from None
     if array.ndim == 0:
-        array = jnp.full(shapes[0], array)
+        # NumPy compiles no program for each shape.
+        np_or_jnp: Any = jnp if isinstance(array, jax.core.Tracer) else np
+        array = jnp.asarray(np_or_jnp.full(shapes[0], array))
     require(array.shape in shapes, name, array.shape, expected)
     if not isinstance(array, jax.core.Tracer):
         known = np.asarray(array)

@@ -18,7 +18,9 @@ def main() -> None:
     except ImportError as error:
         sys.exit(str(error))
     from ._app import app
+    from ._compiled import keep_compiled_programs
 
+    keep_compiled_programs()
     # An error of orbax in the background is raised, and told of, where its end is waited for.
     threading.excepthook = lambda _: None
     sys.unraisablehook = lambda _: None

@@ -112,24 +112,27 @@ class SynNet(Chain):
         require(ok, "p_dropout", p_dropout, "a probability, from 0 to 1")
         ok = isinstance(key, jax.Array | np.ndarray)
         require(ok, "key", key, "a random key, such as jax.random.key(0)")
-        keys = jax.random.split(key, len(sizes) + 1)
         times = tuple(LEAKS[leak].__dataclass_fields__)
         frozen = () if train_time_constants else times
         frozen += () if train_threshold else ("threshold",)
         neurons = functools.partial(
             LIF, bias=None, dt=dt, leak=leak, surrogate=surrogate or PeriodicExponential()
         )
-        whole = functools.partial(_whole_dashes, dt=dt) if quantize_time_constants else jnp.asarray
+        powers, whole = np.arange(1.0, max(n_taus) + 1), quantize_time_constants
+        with jax.ensure_compile_time_eval():  # The network may be made within a program.
+            taus = _taus(tau_syn_base / dt, powers, tau_mem, tau_syn_out, dt, whole=whole)
+            *spread, mem, out = np.asarray(taus)
+        tau_syns = [np.resize(spread[:m], n) for m, n in zip(n_taus, sizes, strict=True)]
+        tau_syns.append(np.full(int(n_classes), out))
+        weights = _weights(key, int(n_channels), [dt / tau_syn for tau_syn in tau_syns])
         layers: list[Callable[..., Any]] = []
-        n_in = int(n_channels)
-        for n, of_n, k in zip(sizes, n_taus, keys, strict=False):
-            tau_syn = whole(_spread(tau_syn_base, of_n, n, dt))
+        for n, tau_syn, weight in zip(sizes, tau_syns, weights, strict=False):
             layers += [
-                _linear(n_in, n, dt / tau_syn, k),
+                _linear(weight, key),
                 neurons(
                     n,
-                    tau_mem=whole(tau_mem),
-                    tau_syn=tau_syn,
+                    tau_mem=mem,
+                    tau_syn=tau_syn[:, None],
                     threshold=threshold,
                     max_spikes=max_spikes,
                     frozen=frozen,
@@ -137,14 +140,12 @@ class SynNet(Chain):
             ]
             if p_dropout > 0:
                 layers.append(TimeStepDropout(p_dropout))
-            n_in = n
-        tau_syn = whole(tau_syn_out)
         layers += [
-            _linear(n_in, int(n_classes), dt / tau_syn, keys[-1]),
+            _linear(weights[-1], key),
             neurons(
                 int(n_classes),
-                tau_mem=whole(tau_mem),
-                tau_syn=tau_syn,
+                tau_mem=mem,
+                tau_syn=tau_syns[-1][:, None],
                 threshold=_threshold_out(output, threshold_out, threshold),
                 max_spikes=max_spikes_out,
                 output=output,
@@ -179,19 +180,47 @@ def _threshold_out(output: str, threshold_out: ArrayLike | None, threshold: floa
     return _NEVER
 
 
-def _spread(base: float, n_taus: int, neurons: int, dt: float) -> Float[Array, " neurons"]:
-    taus = (base / dt) ** jnp.arange(1.0, n_taus + 1) * dt
-    return jnp.resize(taus, (neurons,))
+@functools.partial(jax.jit, static_argnames="whole")
+def _taus(
+    base: float, powers: FloatArray, tau_mem: float, tau_out: float, dt: float, *, whole: bool
+) -> Float[Array, " taus"]:
+    """The synaptic time constants base^powers * dt, then `tau_mem` and `tau_out`.
+
+    If `whole`, each becomes that of the nearest whole dash that a chip holds and that does not wipe
+    out. One compiled program makes all; NumPy deals them out to the neurons of every layer.
+    """
+    spread = base**powers * dt
+    taus = jnp.concatenate([spread, jnp.stack([tau_mem, tau_out])])
+    if not whole:
+        return taus
+    return decay.dash_to_tau(jnp.clip(jnp.round(decay.tau_to_dash(taus, dt)), 1, 15), dt)
 
 
-def _whole_dashes(tau: ArrayLike, dt: float) -> FloatArray:
-    """The time constant of the nearest whole dash that a chip holds and that does not wipe out."""
-    return decay.dash_to_tau(jnp.clip(jnp.round(decay.tau_to_dash(tau, dt)), 1, 15), dt)
+@functools.partial(jax.jit, static_argnames="n_in")
+def _weights(key: Key, n_in: int, scales: list[FloatArray]) -> list[FloatArray]:
+    """The weights of all layers, uniform in +-sqrt(6/n_in)*scale of each output.
+
+    All draws have the size of the largest, in a loop, as every call of `jax.random` takes long to
+    compile. The first n numbers of a draw are those of a draw of n, for jax's default generator.
+    """
+    inputs = [n_in, *map(len, scales[:-1])]
+    sizes = [n * len(scale) for n, scale in zip(inputs, scales, strict=True)]
+    keys, bounds = jax.random.split(key, len(scales)), jnp.array([(6 / n) ** 0.5 for n in inputs])
+
+    def draw(key_and_bound: tuple[Key, FloatArray]) -> FloatArray:
+        key, bound = key_and_bound
+        return jax.random.uniform(key, (max(sizes),), minval=-bound, maxval=bound)
+
+    draws = jax.lax.map(draw, (keys, bounds))
+    return [
+        draw[:size].reshape(len(scale), -1) * scale[:, None]
+        for draw, size, scale in zip(draws, sizes, scales, strict=True)
+    ]
 
 
-def _linear(n_in: int, n_out: int, scale: FloatArray, key: Key) -> eqx.nn.Linear:
-    """A product without bias, with weights uniform in +-sqrt(6/n_in)*scale of each output."""
-    bound = (6 / n_in) ** 0.5
-    weight = jax.random.uniform(key, (n_out, n_in), minval=-bound, maxval=bound)
-    layer = eqx.nn.Linear(n_in, n_out, use_bias=False, key=key)
-    return eqx.tree_at(lambda linear: linear.weight, layer, weight * scale.reshape(-1, 1))
+def _linear(weight: FloatArray, key: Key) -> eqx.nn.Linear:
+    """A product with `weight`, without bias."""
+    n_out, n_in = weight.shape
+    # Equinox would draw weights, and compile that for every shape.
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, n_in, n_out, use_bias=False, key=key)
+    return eqx.tree_at(lambda linear: linear.weight, layer, weight)

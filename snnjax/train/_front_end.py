@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import read_arrays, read_json
-from .._files import write_whole
+from .._files import cache_folder, write_whole
 from ..datasets import MelEvents
 from ..hardware.xylo.frontend import Audio3, BandPass, Imu
 
@@ -69,14 +69,6 @@ def _of_json(settings: dict[str, Any]) -> dict[str, Any]:
     if "filters" in made:
         made["filters"] = tuple(BandPass(**band) for band in made["filters"])
     return made
-
-
-def cache_folder() -> Path:
-    """`SNNJAX_CACHE`, or `snnjax` in the user's cache folder."""
-    if own := os.environ.get("SNNJAX_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "snnjax"
 
 
 def cached_events(

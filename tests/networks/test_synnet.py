@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.monitoring
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -158,6 +159,30 @@ def test_weights_start_uniform_and_scaled_by_the_synaptic_time_constant():
         # The moments of the uniform distribution within -1 and 1.
         assert np.mean(unit) == pytest.approx(0, abs=4 * (1 / 3 / unit.size) ** 0.5)
         assert np.mean(unit**2) == pytest.approx(1 / 3, abs=4 * (4 / 45 / unit.size) ** 0.5)
+
+
+def test_each_layer_draws_its_weights_with_a_key_of_its_own():
+    """Layers of several sizes, which are drawn at once."""
+    key = jax.random.key(1)
+    linears = [layer for layer in make(key=key).layers if isinstance(layer, eqx.nn.Linear)]
+    scales = [DT / lif.taus()[1] for lif in lifs(make(key=key, leak="taus"))]
+    keys = jax.random.split(key, len(linears))
+    for linear, scale, k in zip(linears, scales, keys, strict=True):
+        bound = (6 / linear.in_features) ** 0.5
+        drawn = jax.random.uniform(k, linear.weight.shape, minval=-bound, maxval=bound)
+        np.testing.assert_array_equal(linear.weight, drawn * scale)
+
+
+def test_few_programs_are_compiled_to_make_a_network():
+    """New sizes, whose programs no other test has compiled."""
+    compiled = []
+    listener = lambda name, _, **__: compiled.append(name)  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        make(size_hidden_layers=(11, 13, 17), time_constants_per_layer=(2, 4, 8))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    assert compiled.count("/jax/core/compile/backend_compile_duration") <= 12
 
 
 def test_weights_follow_the_key():
