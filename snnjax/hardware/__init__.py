@@ -10,6 +10,7 @@ A family is a module with these verbs, the same in each:
     simulate(spec, raster)              what the chip computes, bit for bit
     emulate(model)(raster)              the same as a differentiable function of the model
     fidelity(model, spec, raster)       network and integers compared, layer by layer
+    cost(spec, raster)                  spikes, operations, reads of memory, cycles, power
     save(spec, path), load(path), export(spec, format=...)
 
 `CHIPS` of a family has its chips by their short names, which are unique over all families.
@@ -18,6 +19,13 @@ A family is a module with these verbs, the same in each:
 import importlib
 from types import ModuleType
 
+from ._cost import (
+    Cost as Cost,
+    Cycles as Cycles,
+    Device as Device,
+    Figure as Figure,
+    LayerCost as LayerCost,
+)
 from ._family import (
     Chip as Chip,
     MappingWarning as MappingWarning,

@@ -39,3 +39,4 @@ from ._stateless import (
     TimeStepDropout as TimeStepDropout,
 )
 from ._synops import fan_out as fan_out, synops as synops
+from ._workload import Work as Work, Workload as Workload, workload as workload

@@ -43,17 +43,18 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     """
     return {
         path: (spikes.sum(0, dtype=float) * fan_out(layer, spikes.shape[1:])).sum()
-        for path, layer, spikes in _inputs(model, "", as_float(x, model), records)
+        for path, layer, spikes in inputs_of(model, "", as_float(x, model), records)
     }
 
 
-def fan_out(layer: Any, shape: tuple[int, ...]) -> FloatArray:
+def fan_out(layer: Any, shape: tuple[int, ...], *, zeros: bool = True) -> FloatArray:
     """The number of synapses of each input of a layer.
 
     Args:
         layer: `eqx.nn.Linear`, `eqx.nn.Conv` or `eqx.nn.ConvTranspose`; or neurons with `w_rec`,
             whose inputs are then their own spikes.
         shape: shape of one time step of the input.
+        zeros: count synapses whose weight is zero as well.
 
     Returns:
         An array of that shape.
@@ -62,26 +63,29 @@ def fan_out(layer: Any, shape: tuple[int, ...]) -> FloatArray:
         TypeError: if `layer` is something else.
     """
     # With weights of 1, an input's gradient counts the outputs that it is part of.
-    y, transposed = jax.vjp(_of_ones(layer), jnp.zeros(shape))
+    y, transposed = jax.vjp(_of_ones(layer, zeros), jnp.zeros(shape))
     return transposed(jnp.ones_like(y))[0]
 
 
-def _of_ones(layer: Any) -> Callable[[FloatArray], FloatArray]:
-    """The product that `layer` applies, with weights of 1."""
+def _of_ones(layer: Any, zeros: bool) -> Callable[[FloatArray], FloatArray]:
+    """The product that `layer` applies, with weights of 1, or of 0 where they are that."""
+
+    def ones(weight: FloatArray) -> FloatArray:
+        return jnp.ones(weight.shape) if zeros else (weight != 0).astype(float)
+
     if isinstance(layer, _PRODUCT):
-        return jax.tree.map(lambda leaf: jnp.ones(leaf.shape), layer)
+        return jax.tree.map(ones, layer)
     w_rec = getattr(layer, "w_rec", None)
     if w_rec is None:
         raise TypeError(
             "`layer` must be an eqx.nn.Linear, Conv or ConvTranspose, or neurons with `w_rec`; "
             f"got {type(layer).__name__}"
         )
-    ones = jnp.ones(w_rec.shape)
     inputs = (*layer.shape, getattr(layer, "synapses", 1))
-    return lambda y: recurrent.fed_back(ones, y, inputs)
+    return lambda y: recurrent.fed_back(ones(w_rec), y, inputs)
 
 
-def _inputs(
+def inputs_of(
     layer: Any, path: str, x: FloatArray, records: Records
 ) -> Iterator[tuple[str, Any, FloatArray]]:
     """The layers with weights inside `layer`: path, layer, input over time."""
@@ -95,7 +99,7 @@ def _inputs(
         paths = [f"{prefix}layers[{i}]" for i in range(len(layer.layers))]
         outputs = [_recorded(records, f"{inner}.output") for inner in paths]
         for i, (inner, at) in enumerate(zip(layer.layers, paths, strict=True)):
-            yield from _inputs(inner, at, _input_of(layer, i, x, outputs), records)
+            yield from inputs_of(inner, at, _input_of(layer, i, x, outputs), records)
     elif any(isinstance(module, _PRODUCT) for _, module in modules_with_path(layer)):
         raise ValueError(
             f"`{path or 'model'}`: {type(layer).__name__} has weights inside, whose inputs "

@@ -16,7 +16,7 @@ from jax import lax
 from snnjax import LI, Sequential, hardware
 from snnjax._files import write_whole
 from snnjax.decay import dash_to_alpha, nearest_dash
-from snnjax.hardware import _family, _files, _inputs, _plan
+from snnjax.hardware import _cost, _family, _files, _inputs, _plan
 from snnjax.hardware._fidelity import (
     LayerTrace,
     as_recordings,
@@ -24,6 +24,7 @@ from snnjax.hardware._fidelity import (
     compare_layer,
     run_network,
 )
+from snnjax.nn import Work, Workload
 from snnjax.passthrough import floor_passthrough, round_passthrough, straight_through
 
 
@@ -209,6 +210,20 @@ def fidelity(model, spec, raster, labels=None):
     )
     answers = (x.mean(1).argmax(-1) for x in (ours, theirs))
     return compare_answers((layer,), *answers, labels)
+
+
+def cost(spec, raster, *, trace=None):
+    """Each event at each weight is an operation."""
+    require_integers(spec)
+    shape, weight = spec.weight.shape[:1], np.asarray(spec.weight)
+    counts = _cost.as_batch(_inputs.as_counts(raster, shape), 2)
+    n, steps, _ = counts.shape
+    synops = counts.sum() * weight.shape[1] / n
+    layer = _cost.LayerCost("layers[1]", weight.shape[1], counts.sum() / n, 0.0, synops, synops)
+    every = np.full(len(weight), weight.shape[1]), np.count_nonzero(weight, axis=1)
+    work = Work.of(*every, counts.reshape(n * steps, -1), weight)
+    metrics = _cost.per_recording(Workload.of([work], [], weight.size), n)
+    return _cost.Cost(spec.chip.name, n, steps, None, (layer,), metrics)
 
 
 def _to_dict(spec):

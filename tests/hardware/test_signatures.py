@@ -21,6 +21,7 @@ OPERANDS = {
     "emulate": ("model",),
     "fidelity": ("model", "spec", "raster", "labels"),
     "latency": ("model",),
+    "cost": ("spec", "raster"),
     "save": ("spec", "path"),
     "load": ("path",),
     "export": ("spec",),
@@ -35,6 +36,7 @@ OPTIONS = {
     "usage": {"chip"},
     "simulate": {"state", "record"},
     "emulate": {"chip"},
+    "cost": {"trace"},
     "export": {"format"},
 }
 """The arguments of each verb that every family has; by keyword only."""
@@ -51,6 +53,8 @@ REASONS = {
     ("dynapcnn", "min_sqnr"): "the loss of a core that is warned of",
     ("dynapcnn", "max_zeroed"): "the loss of a core that is warned of",
     ("dynapcnn", "compat"): "the numbers of sinabs",
+    ("dynapcnn", "dt"): "the chips have no steps; Xylo's have a length that the network knows",
+    ("dynapcnn", "max_synops"): "a limit that the user has measured; Xylo's is its clock",
 }
 """Arguments that one family has alone, and why."""
 

@@ -104,6 +104,15 @@ def test_fidelity(model, spec, raster):
     assert leaky.fidelity(model, spec, raster[0]).recordings == 1
 
 
+def test_cost(spec, raster):
+    found = leaky.cost(spec, raster)
+    assert found.total("synops") == found.total("reads") == raster.sum() * 3 / 4
+    assert found.workload.dense == 30 * 6 * 3
+    assert "Leaky 6: a recording, 30 steps, mean of 4" in str(found)
+    with pytest.raises(ValueError, match="`dt` must be given to `cost`"):
+        found.power(hardware.Device(idle=1e-3))
+
+
 def test_files_and_the_command(spec, tmp_path):
     pytest.importorskip("typer", reason="the command line needs the extra cli")
     from ..cli._commands import call

@@ -1,5 +1,6 @@
 """DYNAP-CNN and Speck: chips with nine cores of convolutions and integrate-and-fire neurons."""
 
+from .._cost import Cost as Cost, Device as Device, LayerCost as LayerCost
 from .._family import (
     MappingWarning as MappingWarning,
     ParameterReport as ParameterReport,
@@ -27,6 +28,11 @@ from ._compare_events import (
     LayerComparison as LayerComparison,
     compare_events as compare_events,
 )
+from ._cost import (
+    SPECK_LOWEST as SPECK_LOWEST,
+    SPECK_RESTING as SPECK_RESTING,
+    cost as cost,
+)
 from ._discretize import (
     Discretized as Discretized,
     discretization_scale as discretization_scale,
@@ -50,4 +56,4 @@ from ._sensor import NoiseFilter as NoiseFilter, Sensor as Sensor
 from ._simulate import SimState as SimState, Trace as Trace, simulate as simulate
 from ._simulate_events import EventTrace as EventTrace, simulate_events as simulate_events
 from ._spec import Core as Core, Destination as Destination, Spec as Spec
-from ._usage import CoreActivity as CoreActivity, activity as activity, usage as usage
+from ._usage import usage as usage

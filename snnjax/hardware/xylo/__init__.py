@@ -3,6 +3,7 @@
 The verbs are those of `snnjax.hardware`.
 """
 
+from .._cost import Cost as Cost, Cycles as Cycles, Device as Device, LayerCost as LayerCost
 from .._family import (
     MappingWarning as MappingWarning,
     ParameterReport as ParameterReport,
@@ -24,6 +25,14 @@ from ._chips import (
     XYLO_IMU as XYLO_IMU,
     Chip as Chip,
     get_chip as get_chip,
+)
+from ._cost import (
+    ALOHA_ENERGY as ALOHA_ENERGY,
+    ALOHA_POWER as ALOHA_POWER,
+    IMU_ACTIVE as IMU_ACTIVE,
+    IMU_IDLE as IMU_IDLE,
+    IMU_PINS as IMU_PINS,
+    cost as cost,
 )
 from ._emulate import Emulation as Emulation, Emulator as Emulator, emulate as emulate
 from ._export import FORMATS as FORMATS, export as export

@@ -34,6 +34,8 @@ class Chip(_family.Chip):
         max_spikes_in: most events of an input channel in one step.
         max_spikes_hidden: most spikes of a hidden neuron in one step.
         max_spikes_out: most spikes of an output neuron in one step.
+        reads_unused: whether it takes clock cycles for input and output weights of hidden neurons
+            that have none; None if the vendor has no formula of its cycles.
     """
 
     core: int
@@ -51,6 +53,7 @@ class Chip(_family.Chip):
     max_spikes_in: int = 15
     max_spikes_hidden: int = 31
     max_spikes_out: int = 1
+    reads_unused: bool | None = None
 
     @property
     def max_dash(self) -> int:
@@ -68,7 +71,12 @@ XYLO_1 = Chip(
 )
 
 XYLO_AUDIO_2 = Chip(
-    name="Xylo Audio 2 (SYNS61201)", core=2, n_hidden=1000, n_outputs=8, n_synapses=2
+    name="Xylo Audio 2 (SYNS61201)",
+    core=2,
+    n_hidden=1000,
+    n_outputs=8,
+    n_synapses=2,
+    reads_unused=True,
 )
 
 XYLO_AUDIO_3 = Chip(
@@ -81,6 +89,7 @@ XYLO_AUDIO_3 = Chip(
     max_recurrent_weights=31744,
     max_input_neurons=128,
     max_output_neurons=128,
+    reads_unused=False,
 )
 
 XYLO_IMU = Chip(
@@ -92,6 +101,7 @@ XYLO_IMU = Chip(
     max_recurrent_weights=31744,
     max_input_neurons=128,
     max_output_neurons=128,
+    reads_unused=False,
 )
 
 CHIPS: Mapping[str, Chip] = MappingProxyType(

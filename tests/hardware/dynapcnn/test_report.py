@@ -8,7 +8,6 @@ import pytest
 from snnjax.hardware import dynapcnn
 from snnjax.hardware.dynapcnn import SPECK_2F, Core, Spec, _kernel
 
-from .architectures import made
 from .reference import Neurons
 
 
@@ -51,39 +50,6 @@ def test_fan_out_counts_the_neurons_that_an_event_reaches(make_core, fields):
     np.testing.assert_array_equal(_kernel.fan_out(core), want)
     counts = np.random.default_rng(0).integers(0, 3, (7, *core.input_shape))
     assert int(_kernel.synops(core, counts).sum()) == (counts.sum((0, 1)) * np.array(want)).sum()
-
-
-@pytest.mark.few(1)
-@pytest.mark.parametrize("mode", ["steps", "events"])
-def test_what_the_cores_do(mode):
-    spec, rng = made("pooled", 2)
-    raster = rng.poisson(1, (6, *spec.input_shape))
-    if mode == "steps":
-        trace = dynapcnn.simulate(spec, raster)
-    else:
-        trace = dynapcnn.simulate_events(spec, dynapcnn.to_events(spec, raster))
-    first, second = dynapcnn.activity(spec, trace, 0.006, max_synops=1e5)
-    assert first.layer == spec.name(0)
-    assert first.events_in == raster.sum()
-    assert first.events_out == int(trace.counts[0].sum()) > 0
-    assert second.events_in == int(trace.arrived[1].sum())
-    assert first.synops == int(_kernel.synops(spec.layers[0], raster).sum())
-    assert first.synops_per_second == pytest.approx(first.synops / 0.006)
-    assert first.load == pytest.approx(first.synops_per_second / 1e5)
-    (unknown, _) = dynapcnn.activity(spec, trace, 0.006)
-    assert unknown.limit is unknown.load is None
-    with pytest.raises(ValueError, match="`seconds` must be above 0; got 0"):
-        dynapcnn.activity(spec, trace, 0)
-
-
-def test_a_batch_is_averaged():
-    spec, rng = made("pooled", 2)
-    raster = rng.poisson(1, (3, 6, *spec.input_shape))
-    whole = dynapcnn.activity(spec, dynapcnn.simulate(spec, raster, record=False), 1.0)
-    each = [dynapcnn.activity(spec, dynapcnn.simulate(spec, x), 1.0) for x in raster]
-    for i, core in enumerate(whole):
-        assert core.synops == pytest.approx(np.mean([one[i].synops for one in each]))
-        assert core.events_out == pytest.approx(np.mean([one[i].events_out for one in each]))
 
 
 # --- both modes compared --------------------------------------------------------------------
