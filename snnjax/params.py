@@ -15,6 +15,7 @@ from ._tree import Pattern, path_str, select, walk
 from ._typing import FloatArray, PyTree
 
 FAMILIES = ("weights", "biases", "taus", "decays", "bitshifts", "thresholds")
+"""The families of parameters."""
 
 Range: TypeAlias = tuple[float, float]
 """The smallest and the largest value of a parameter."""

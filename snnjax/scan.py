@@ -23,6 +23,7 @@ from ._typing import FloatArray, PyTree
 
 State = TypeVar("State")
 Feedback: TypeAlias = Callable[[FloatArray, Any], PyTree]
+"""(weights, state before a step) -> the recurrent part of the input of that step."""
 
 _KEPT = jax.checkpoint_policies.save_from_both_policies(
     jax.checkpoint_policies.dots_saveable, jax.checkpoint_policies.save_any_names_but_these()

@@ -28,6 +28,7 @@ NEEDS = {
     "viz": "matplotlib",
     "test_benchmarks.py": "matplotlib",
     "test_notebooks.py": "nbclient",
+    "test_reference.py": "matplotlib",
 }
 HERE = Path(__file__).parent
 ABSENT = {HERE / path: name for path, name in NEEDS.items() if not importlib.util.find_spec(name)}

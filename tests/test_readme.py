@@ -36,3 +36,9 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_the_links_of_a_page_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_index_of_the_site():
+    listed = re.findall(r"^[\w/]+$", (ROOT / "docs/index.md").read_text(), re.MULTILINE)
+    pages = {path.stem for path in ROOT.glob("docs/*.md")} - {"index"}
+    assert pages == {name for name in listed if "/" not in name}

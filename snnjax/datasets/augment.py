@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from .._typing import Key
 
 Levels = Float[Array, "time bands"]
+"""Levels of the bands of a spectrogram, in dB."""
 
 
 def shift_time(levels: Levels, most: int, *, key: Key, silence: float = -80.0) -> Levels:

@@ -13,6 +13,7 @@ from .._typing import Key
 from .augment import mask_bands, mask_time, shift_time
 
 Counts = Float[Array, "time channels"]
+"""Events of each channel in each step."""
 
 
 def stretch_counts(counts: Counts, most: float, *, key: Key) -> Counts:

@@ -12,6 +12,7 @@ MAX_BYTES = 4 << 30
 """Most memory that the arrays of a file, and the raster of an event list, may take."""
 
 MAX_CLASSES = 1_000
+"""Most classes of a data set."""
 
 _EVENTS = "sequence", "time", "channel"
 _MAPS = "y", "x"

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from .._typing import Key
 
 Sound = Float[Array, " time"]
+"""A recording, full scale at 1."""
 
 _MOST = 0.999
 """A microphone takes no more than full scale."""

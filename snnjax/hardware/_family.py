@@ -50,7 +50,7 @@ class Chip:
 
     @property
     def max_state(self) -> int:
-        """Largest membrane potential or threshold: 32767 for 16 bits."""
+        """The largest membrane potential or threshold, such as 32767 for 16 bits."""
         return bounds(self.state_bits)[1]
 
 

@@ -86,6 +86,7 @@ class Bitshifts(Leak):
 
 
 LEAKS: Mapping[str, type[Leak]] = {"taus": Taus, "decays": Decays, "bitshifts": Bitshifts}
+"""The parametrisations of a leak by their names."""
 
 
 def time_constants(

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from .._typing import FloatArray
 
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
+"""The derivatives with respect to vmem and to the threshold."""
 
 Cap: TypeAlias = float | FloatArray
 """Most spikes in one step. An array broadcasts against vmem."""

@@ -18,6 +18,7 @@ from ..datasets import MelEvents
 from ..hardware.xylo.frontend import Audio3, BandPass, Imu
 
 FrontEnd: TypeAlias = MelEvents | Audio3 | Imu
+"""The front ends that make events of a signal."""
 
 _FORMAT, _VERSION = "snnjax-frontend", 1
 _KINDS: dict[str, type[FrontEnd]] = {"mel": MelEvents, "audio3": Audio3, "imu": Imu}

@@ -117,10 +117,13 @@ def pair(name: str, value: Any, least: int) -> Pair:
 
 
 SPECK_2E = Chip(name="Speck 2e")
+"""Speck 2e: nine cores and a sensor of 128 by 128 pixels."""
 
 SPECK_2F = Chip(name="Speck 2f")
+"""Speck 2f: nine cores and a sensor of 128 by 128 pixels."""
 
 DYNAPCNN = Chip(name="DYNAP-CNN dev kit", has_sensor=False, readout_channels=1)
+"""The DYNAP-CNN development kit: nine cores, no sensor."""
 
 CHIPS: Mapping[str, Chip] = MappingProxyType(
     {"speck2e": SPECK_2E, "speck2f": SPECK_2F, "dynapcnn": DYNAPCNN}

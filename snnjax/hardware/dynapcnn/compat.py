@@ -19,6 +19,7 @@ from ._layers import level_of, require_mappable, with_levels
 
 Product = TypeVar("Product", eqx.nn.Conv2d, eqx.nn.Linear)
 Scale = Float[Array, ""]
+"""The factor by which the weights of a core were multiplied."""
 
 
 def discretize_conv_spike(

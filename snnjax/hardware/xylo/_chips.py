@@ -69,6 +69,7 @@ XYLO_1 = Chip(
     n_synapses=2,
     has_bias=False,
 )
+"""Xylo 1, of the first generation: no biases."""
 
 XYLO_AUDIO_2 = Chip(
     name="Xylo Audio 2 (SYNS61201)",
@@ -78,6 +79,7 @@ XYLO_AUDIO_2 = Chip(
     n_synapses=2,
     reads_unused=True,
 )
+"""Xylo Audio 2, with an analogue front end for sound."""
 
 XYLO_AUDIO_3 = Chip(
     name="Xylo Audio 3 (SYNS65302)",
@@ -91,6 +93,7 @@ XYLO_AUDIO_3 = Chip(
     max_output_neurons=128,
     reads_unused=False,
 )
+"""Xylo Audio 3, with a digital front end for sound."""
 
 XYLO_IMU = Chip(
     name="Xylo IMU (SYNS63300)",
@@ -103,6 +106,7 @@ XYLO_IMU = Chip(
     max_output_neurons=128,
     reads_unused=False,
 )
+"""Xylo IMU, with a front end for motion."""
 
 CHIPS: Mapping[str, Chip] = MappingProxyType(
     {"xylo1": XYLO_1, "audio2": XYLO_AUDIO_2, "audio3": XYLO_AUDIO_3, "imu": XYLO_IMU}

@@ -19,6 +19,7 @@ from ...passthrough import round_passthrough, straight_through
 from ._chips import Chip
 
 Method: TypeAlias = Literal["global", "channel", "least_squares"]
+"""The scales of quantisation: one for all, one for each neuron, or the one with the least error."""
 
 _CLIPS = tuple(n / 10 for n in range(10, 2, -1))
 """Clipping limits of "least_squares", relative to the largest weight; ties take the first."""
