@@ -183,7 +183,7 @@ def bounded(
     of `optimizer`.
 
     Args:
-        optimizer: any optax transformation; its `update` is given the parameters.
+        optimizer: any optax transformation; its `update` is given the parameters, or the model.
         model: the model to be trained; only its structure and families are used.
         limits: narrower ranges, as in `ranges`: those of a chip, for instance.
 
@@ -205,6 +205,7 @@ def bounded(
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         if params is None:
             raise ValueError("`params` is needed: optimizer.update(grads, state, params)")
+        params = jax.tree.map(_trained, updates, params, is_leaf=_is_none)
         updates, state = inner.update(updates, state, params, **extra)
 
         def project(path: Any, change: Any, value: Any) -> Any:
@@ -214,6 +215,15 @@ def bounded(
         return jax.tree_util.tree_map_with_path(project, updates, params), state
 
     return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+def _trained(gradient: FloatArray | None, value: Any) -> Any:
+    """`value` where there is a gradient: of a whole model, the parameters."""
+    return None if gradient is None else value
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
 
 
 def _projected(change: FloatArray, value: FloatArray, bounds: Range) -> FloatArray:

@@ -247,6 +247,16 @@ def test_limits_of_a_chip_are_held():
     assert high.layers[0].threshold[0] > 2
 
 
+def test_the_model_does_in_place_of_its_parameters():
+    model = Sequential(LIF(2, tau_mem=3e-3))
+    params = eqx.filter(model, eqx.is_inexact_array)
+    decaying = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.5))
+    optimizer = bounded(decaying, model)
+    state, gradient = optimizer.init(params), jax.tree.map(jnp.ones_like, params)
+    wanted, _ = optimizer.update(gradient, state, params)
+    assert eqx.tree_equal(optimizer.update(gradient, state, model)[0], wanted)
+
+
 def test_a_threshold_in_millivolts_may_have_either_sign():
     check_parameters(AdEx(2, threshold=-40.0))
     end = descended(AdEx(2), bounded(optax.sgd(30.0), AdEx(2)))[0]
