@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
+from ._mesh import one_of, settled
 from ._typing import FloatArray, PyTree
 
 State = TypeVar("State")
@@ -71,7 +72,8 @@ def scan(
     if weights is not None and feedback is None:
         raise ValueError("`weights` need `feedback`, the function that gives the recurrent input")
     held = () if weights is None else (weights,)
-    x = jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
+    x = one_of(inputs)
+    step, state = settled(step, state, x, *held)
     # `converted` has the arrays that `step` closes over as leaves, so it can be differentiated.
     converted: Any = eqx.filter_closure_convert(lambda *args: step(*args), state, x, *held)
     if _has_reverse_rules(converted.jaxpr):
@@ -150,8 +152,14 @@ def _of_each_sequence(d_params: PyTree, state: PyTree, inputs: PyTree) -> PyTree
         return d_params
     # Always False, but vmapped as the input is. The compiler removes it.
     never = jnp.any(reference[:1] != reference[:1]) & False
-    size = sum(leaf.size for leaf in jax.tree.leaves(state))
-    return jax.tree.map(lambda d: d if d.size > size else jnp.where(never, 0, d), d_params)
+    size, kind = sum(leaf.size for leaf in jax.tree.leaves(state)), jax.typeof(never)
+
+    def broadcast(d: FloatArray) -> FloatArray:
+        # Within `shard_map`, the tangents of what all devices share cannot vary among them.
+        shared = d.size > size or jax.typeof(d).manual_axis_type != kind.manual_axis_type
+        return d if shared else jnp.where(never, 0, d)
+
+    return jax.tree.map(broadcast, d_params)
 
 
 def _is_none(x: Any) -> bool:

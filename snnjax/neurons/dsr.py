@@ -26,11 +26,11 @@ import functools
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._mesh import error_if, scan, varying_as
 from .._typing import FloatArray
 from ..passthrough import clip_passthrough
 
@@ -145,7 +145,8 @@ def run(
     """
     _check(x, theta, settings)
     start = jnp.zeros_like(x, shape=x.shape[1:]) if vmem is None else vmem
-    return _represent(rule_of(settings), x, _bounded(theta, x, settings), start)
+    start, bounded = varying_as((start, _bounded(theta, x, settings)), x)
+    return _represent(rule_of(settings), x, bounded, start)
 
 
 class Rule(NamedTuple):
@@ -175,10 +176,10 @@ def _represent(
 ) -> tuple[FloatArray, FloatArray]:
     def step(vmem: FloatArray, x_t: FloatArray) -> tuple[FloatArray, FloatArray]:
         vmem = rule.decay * vmem + rule.input_gain * x_t
-        s = jnp.where(vmem >= rule.ratio * theta, theta, 0)
+        s = jnp.where(vmem >= rule.ratio * theta, theta, 0 * theta)  # NaN stays NaN
         return vmem - s, s / rule.dt
 
-    after, spikes = jax.lax.scan(step, start, x)
+    after, spikes = scan(step, start, x)
     return spikes, after
 
 
@@ -221,12 +222,12 @@ def _bounded(theta: FloatArray, x: FloatArray, settings: DSRIF | DSRLIF) -> Floa
     theta = jnp.asarray(theta)
     if isinstance(theta, jax.core.Tracer):
         # With a NaN, all neurons would only fall silent.
-        theta = eqx.error_if(theta, jnp.isnan(theta).any(), _NAN)
+        theta = error_if(theta, jnp.isnan(theta).any(), _NAN)
     low = jnp.asarray(settings.lower_bound, theta.dtype)
     if settings.bound == "project":
         theta = clip_passthrough(theta, low, jnp.full_like(low, jnp.inf))
     else:
-        theta = jnp.where(theta >= low, theta, low)
+        theta = jnp.where(theta < low, low, theta)
     return theta.reshape(theta.shape + (1,) * (x.ndim - 2) * theta.ndim).astype(x.dtype)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .._checks import array_of, choice, positive, require, shape_of
+from .._mesh import scan
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import dsr
 from ..params import param, stop_frozen
@@ -83,7 +84,7 @@ class DSR(Layer):
             vmem = rule.decay * vmem + rule.input_gain * x_t - rule.dt * y_t
             return vmem, vmem
 
-        return jax.lax.stop_gradient(jax.lax.scan(step, before.vmem, (x, y))[1])
+        return jax.lax.stop_gradient(scan(step, before.vmem, (x, y))[1])
 
 
 class DSRIF(DSR):

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._checks import InputError
+from .._mesh import varying_as
 from .._typing import FloatArray, Key, PyTree
 from ..quant import Transform
 
@@ -84,7 +85,7 @@ class Layer(eqx.Module):
             The output of the step, and the state after it.
         """
         one: Any = jax.tree.map(lambda x: x[None], as_floats(x, self))
-        y, state, _ = self.evolve(one, state, key=key, record=False)
+        y, state, _ = varying_as(self, one).evolve(one, state, key=key, record=False)
         return jax.tree.map(lambda y: y[0], y), state
 
     @abc.abstractmethod
@@ -118,7 +119,8 @@ class Layer(eqx.Module):
         Returns:
             The output, time first, and the state after the last step.
         """
-        y, state, _ = self.evolve(as_floats(x, self), state, key=key, record=False)
+        floats = as_floats(x, self)
+        y, state, _ = varying_as(self, floats).evolve(floats, state, key=key, record=False)
         return y, state
 
 
@@ -189,7 +191,8 @@ def record(
         TypeError: if `layer` is no `Layer`, but one of equinox's for instance.
     """
     require_layer("layer", layer)
-    return layer.evolve(as_floats(x, layer), state, key=key, record=True)
+    floats = as_floats(x, layer)
+    return varying_as(layer, floats).evolve(floats, state, key=key, record=True)
 
 
 def start_of(layer: Layer, x: FloatArray, state: PyTree) -> PyTree:

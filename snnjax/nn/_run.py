@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from .._checks import count
+from .._mesh import scan
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Layer, as_float, or_at_rest, require_layer
 
@@ -128,7 +129,7 @@ def run_chunked(
     whole = x[: pieces * chunk].reshape(pieces, chunk, *x.shape[1:])
     first = or_at_rest(state, model.initial_state())
     inputs = whole, None if keys is None else keys[:-1]
-    state, outputs = jax.lax.scan(body, first, inputs)
+    state, outputs = scan(body, first, inputs)
     y = outputs.reshape(pieces * chunk, *outputs.shape[2:])
     if rest == 0:
         return y, state

@@ -1,0 +1,143 @@
+"""Loops and errors within programs on meshes.
+
+On a mesh with explicit axes, an array's type says how it is split; within `jax.shard_map`, along
+which axes it varies. A loop needs a state of one type, but a state at rest is the same everywhere,
+and after one step it is as the input is. Where all axes are automatic, types say nothing of it.
+
+An error within a program is raised by the host, which sees an array only once it is gathered there,
+and while one device waits for its host, the others wait for that device. So on a mesh an error is a
+mark in the results.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool
+
+from ._typing import PyTree
+
+State = TypeVar("State")
+Tree = TypeVar("Tree")
+
+
+def _is_typed() -> bool:
+    """Whether there is a mesh that the types of arrays tell of."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and not mesh.are_all_axes_auto
+
+
+def is_there() -> bool:
+    """Whether there is a mesh: within `jax.set_mesh` or `jax.shard_map`."""
+    return not jax.sharding.get_abstract_mesh().empty
+
+
+def error_if(tree: Tree, wrong: Bool[Array, "*batch"], message: str) -> Tree:
+    """`tree`, or an error when the program runs.
+
+    On a mesh no error is raised, but floating-point numbers become NaN and integers the lowest
+    there are.
+
+    Args:
+        tree: arrays; of those that have the axes of `wrong` first, only what is wrong is marked.
+        wrong: whether there is an error, for all of `tree` or for each entry of a batch.
+        message: the message of the error.
+    """
+    if not is_there():
+        return eqx.error_if(tree, jnp.any(wrong), message)
+
+    def marked(x: Any) -> Any:
+        mark = jnp.nan if eqx.is_inexact_array(x) else jnp.iinfo(x.dtype).min
+        axes = wrong.shape + (1,) * (x.ndim - wrong.ndim)
+        return jnp.where(wrong.reshape(axes), jnp.asarray(mark, x.dtype), x)
+
+    return jax.tree.map(marked, tree)
+
+
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    state: PyTree,
+    inputs: PyTree = None,
+    *,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """`lax.scan` from a state that need not be spread yet."""
+    step, state = settled(step, state, one_of(inputs))
+    return lax.scan(step, state, inputs, reverse=reverse)
+
+
+def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: PyTree) -> PyTree:
+    """`lax.while_loop` from a state that need not be spread yet."""
+    step_and_none, state = settled(lambda state: (step(state), None), state)
+    return lax.while_loop(go_on, lambda state: step_and_none(state)[0], state)
+
+
+def one_of(inputs: PyTree) -> PyTree:
+    """The types of one step of `inputs`, arrays with the time first."""
+    if not _is_typed():
+        return jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
+    return jax.eval_shape(lambda inputs: jax.tree.map(lambda xs: xs[0], inputs), inputs)
+
+
+def settled(
+    step: Callable[..., tuple[State, Any]], state: State, *inputs: PyTree
+) -> tuple[Callable[..., tuple[State, Any]], State]:
+    """A step of a loop and the state before it, spread so that a step leaves its type as it is.
+
+    Args:
+        step: (state, *inputs) -> (state, anything).
+        state: the state before the first step.
+        inputs: those of one step, or their types.
+    """
+    if not _is_typed():
+        return step, state
+    leaves, structure = jax.tree.flatten(state)
+    for _ in range(len(leaves) + 1):  # each round spreads one leaf more, or is the last
+        after = jax.tree.leaves(jax.eval_shape(lambda *args: step(*args)[0], state, *inputs))
+        spread = [as_spread(x, like) for x, like in zip(leaves, after, strict=True)]
+        if all(x is y for x, y in zip(spread, leaves, strict=True)):
+            break
+        leaves, state = spread, jax.tree.unflatten(structure, spread)
+    kinds = [jax.typeof(x) for x in leaves]
+
+    def kept(state: State, *inputs: PyTree) -> tuple[State, Any]:
+        after, out = step(state, *inputs)
+        found, structure = jax.tree.flatten(after)
+        return jax.tree.unflatten(structure, map(as_spread, found, kinds)), out
+
+    return kept, state
+
+
+def varying_as(tree: Tree, x: PyTree) -> Tree:
+    """`tree` with arrays that vary along all axes of `jax.shard_map` that the arrays of `x` do.
+
+    The gradients of parameters that went through here are summed over devices once, after the loop
+    over time. Otherwise they are at every step.
+    """
+    if not _is_typed():
+        return tree
+    axes = frozenset().union(*(_axes(jax.typeof(leaf)) for leaf in jax.tree.leaves(x)))
+    return jax.tree.map(lambda y: _vary(y, axes) if eqx.is_array(y) else y, tree)
+
+
+def as_spread(x: Any, like: Any) -> Any:
+    """`x`, which varies along the axes that the type `like` does, and is split as it is."""
+    x = _vary(x, _axes(like))
+    wanted, found = like.sharding, jax.typeof(x).sharding
+    if wanted is None or not any(wanted.spec) or wanted.spec == found.spec:
+        return x
+    return jax.sharding.reshard(x, wanted)
+
+
+def _axes(kind: Any) -> frozenset[str]:
+    """The axes of `jax.shard_map` along which arrays of a type vary."""
+    manual = kind.manual_axis_type
+    return frozenset() if manual is None else manual.varying
+
+
+def _vary(x: Any, axes: frozenset[str]) -> Any:
+    missing = tuple(sorted(axes - _axes(jax.typeof(x))))
+    return lax.pcast(x, missing, to="varying") if missing else x
