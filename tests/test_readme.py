@@ -6,6 +6,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from .test_layout import OPTIONAL
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # A block that does not run has `<!-- not run: REASON -->` on the line above it.
@@ -29,7 +31,13 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     names = {}
     with jax.numpy_dtype_promotion("standard"):
         for code in blocks(page):
-            exec(compile(code, page.name, "exec"), names)
+            try:
+                exec(compile(code, page.name, "exec"), names)
+            except ImportError as error:
+                missing = (error.__cause__ or error).name
+                if missing not in OPTIONAL:
+                    raise
+                pytest.skip(f"needs {missing}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
