@@ -52,9 +52,10 @@ def report_accuracies(name: str, title: str, rows: Rows, settings: Settings, **a
         }
         for row, columns in rows.items()
     }
+    width = max(map(len, table)) + 2
     for row, columns in table.items():
         cells = (f"{c} {v['mean']:7.2%} ± {v['std']:.2%}" for c, v in columns.items())
-        print(f"  {row:10}{'   '.join(cells)}")
+        print(f"  {row:{width}}{'   '.join(cells)}")
     content = {
         "name": name,
         "environment": environment(),
