@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .. import transforms
+from .. import transforms, viz
 from .._files import write_whole
 from ..hardware import family
+from ..hardware.xylo.frontend import Audio3
 from ..train import Recipe, Scores
 from ..train.recipes import RECIPES
 from ._runs import Opened
@@ -148,6 +150,23 @@ def write_figure(figure: Any, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix.removeprefix(".") or "png", dpi=150)
     write_whole(path, content.getvalue())
+
+
+def write_heard(opened: Opened, spec: Any) -> bool:
+    """A picture of a held-out recording on its way through a chip's front end to the answer.
+
+    Returns:
+        Whether it was written: it is where the run has such a front end, and the extra `viz`.
+    """
+    run, recipe, data, _ = opened
+    front, sound = recipe.make_front_end(), recipe.make_example()
+    if not isinstance(front, Audio3) or sound is None or find_spec("matplotlib") is None:
+        return False
+    events, _ = front(sound)
+    network = recipe.make_network(data)
+    _, spikes = recipe.target.simulate(network, spec, events[None])
+    write_figure(viz.front_end(front, front.trace(sound), events, spikes[0]), run.heard)
+    return True
 
 
 def write_export(value: Any, path: Path) -> None:

@@ -144,4 +144,7 @@ def _finish(opened: _runs.Opened, state: TrainState) -> None:
     scores = recipe.score(state.model, spec, data)
     write_whole(run.summary, _report.summary(opened._replace(state=state), spec, scores))
     _report.print_scores(scores)
-    print(f"wrote {run.path}/: checkpoint, metrics.jsonl, {run.spec.name} and {run.summary.name}")
+    written = ["checkpoint", "metrics.jsonl", run.spec.name, run.summary.name]
+    if _report.write_heard(opened, spec):
+        written.append(run.heard.name)
+    print(f"wrote {run.path}/: {', '.join(written)}")

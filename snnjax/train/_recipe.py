@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -106,6 +107,9 @@ class Recipe(Settings, abc.ABC):
 
     def make_front_end(self) -> FrontEnd | None:
         """The front end, None for a recipe that begins with events."""
+
+    def make_example(self) -> Float[np.ndarray, " samples"] | None:
+        """Sound of a held-out recording for the picture of a run, None where there is none."""
 
     @property
     def compiled(self) -> Literal["epoch", "step"]:

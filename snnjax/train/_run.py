@@ -26,7 +26,8 @@ class Run:
     It holds `config.json` (the settings), `checkpoint` (everything that training needs to go on),
     `metrics.jsonl` (a line for each epoch), `xylo.json` or whatever the family of the chip is
     called (the integers) and `summary.txt`; `plan.toml`, if it was trained with a plan of the
-    user's; and `frontend.json`, if it begins with sound. Each file is written whole or not at all.
+    user's; `frontend.json`, if it begins with sound; and `heard.png`, a picture of a recording on
+    its way through a chip's own front end. Each file is written whole or not at all.
 
     Attributes:
         path: the folder.
@@ -44,6 +45,7 @@ class Run:
     front_end = property(lambda self: self.path / "frontend.json")
     spec = property(lambda self: Target(self.settings["chip"]).path(self.path))
     summary = property(lambda self: self.path / "summary.txt")
+    heard = property(lambda self: self.path / "heard.png")
 
     @classmethod
     def create(

@@ -13,8 +13,7 @@ from snnjax.interop import rockpool
 from ._arrays import arrays
 
 GOLDEN = Path(__file__).parents[1] / "parity/rockpool_files.npz"
-CASES = ["sequential", "residual", "decays", "bitshifts", "synnet", "synnet_vmem"]
-READ_ONLY = ["membranes"]
+CASES = ["sequential", "residual", "decays", "bitshifts", "membranes", "synnet", "synnet_vmem"]
 
 
 def text(case):

@@ -16,7 +16,7 @@ import numpy as np
 from snnjax import IAF, LI, LIF, PLIF, Leaky, LIFEuler, Sequential, nn
 from snnjax.interop._firing import Strict
 from snnjax.interop._neuron import NIRNeuron
-from snnjax.interop.nir import save
+from snnjax.interop.nir import Delay, save
 
 STEPS = 60
 
@@ -129,10 +129,33 @@ def jaxpike():
     )
 
 
+def spyx():
+    def late(shape, alpha, **settings):
+        settings = {"surrogate": Strict(), "reset_delay": True, **settings}
+        return Sequential(
+            Leaky(shape, alpha, **settings), Delay(1, (shape,) if isinstance(shape, int) else shape)
+        )
+
+    w_rec = spread(-0.6, 0.6, (8, 8), 7)
+    return Sequential(
+        conv(2, 4, 0),
+        late((4, 8, 8), spread(0.5, 0.95, (4, 8, 8), 0), threshold=0.7),
+        nn.SumPool2d(2),
+        nn.Flatten(),
+        linear(64, 8, 1, gain=3),
+        late((8,), spread(0.5, 0.95, 8, 2), w_rec=w_rec),
+        linear(8, 6, 2, gain=3, bias=False),
+        late((6,), spread(0.5, 0.95, 6, 3), alpha_syn=0.6, reset_delay=False),
+        linear(6, 4, 3, gain=3),
+        late((4,), 1.0, threshold=0.8),
+    )
+
+
 NETWORKS = {
-    build.__name__: build for build in (snntorch, sinabs, norse, rockpool, spikingjelly, jaxpike)
+    build.__name__: build
+    for build in (snntorch, sinabs, norse, rockpool, spikingjelly, jaxpike, spyx)
 }
-SHAPES = {"sinabs": (2, 8, 8), "jaxpike": (2, 8, 8)}
+SHAPES = {"sinabs": (2, 8, 8), "jaxpike": (2, 8, 8), "spyx": (2, 8, 8)}
 
 
 def inputs(name):

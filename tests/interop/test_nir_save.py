@@ -32,7 +32,7 @@ from snnjax import (
     surrogate,
     transforms,
 )
-from snnjax.interop.nir import WRITERS, load, save, to_graph
+from snnjax.interop.nir import WRITERS, Delay, load, save, to_graph
 
 from . import _written
 from ._arrays import arrays
@@ -233,6 +233,9 @@ CANNOT = [
     ("spikingjelly", LIFEuler(3, tau_mem=[1e-3, 2e-3, 3e-3], dt=1e-4), "one tau for all"),
     ("spikingjelly", LIFEuler(3, r=2.0, tau_mem=1e-3, dt=1e-4), "r = 1 or r = tau/dt"),
     ("jaxpike", LIFEuler(3), "only NIRNeuron among neurons"),
+    ("spyx", Leaky(3, 0.9, reset="zero"), "reset by subtraction"),
+    ("spyx", Leaky(3, 0.9, reset_delay=False), "Leaky with `reset_delay`"),
+    ("spyx", Delay(2, (3,)), "delays of one step"),
 ]
 
 
@@ -247,6 +250,27 @@ def test_primitives_that_a_tool_does_not_read_are_refused_by_name():
     model = Sequential(eqx.nn.AvgPool2d(2), IAF((2, 1, 1), min_vmem=-1.0))
     with pytest.raises(ValueError, match=r"node '0': .* does not read AvgPool2d right"):
         to_graph(model, dialect="sinabs", input_shape=(2, 2, 2))
+
+
+def test_a_file_for_spyx_comes_back_as_the_network():
+    network = _written.spyx()
+    loaded = load(to_graph(network, dialect="spyx", input_shape=(2, 8, 8)))
+    assert (loaded.dialect, loaded.dt) == ("spyx", 1.0)
+    x = _written.inputs("spyx")
+    np.testing.assert_array_equal(loaded.network(x)[0], network(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([Leaky(3, 0.9)], "node 'output': .* a delay of one step must follow"),
+        ([Delay(1, (3,))], "node '1': .* a delay of one step must follow"),
+        ([Residual(linear(3, 3))], "only chains; node '1/input' leads to"),
+    ],
+)
+def test_what_spyx_has_no_chain_for_is_refused(layers, message):
+    with pytest.raises(ValueError, match=message):
+        to_graph(Sequential(linear(2, 3), *layers), dialect="spyx")
 
 
 # ----- refused

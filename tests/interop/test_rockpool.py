@@ -13,12 +13,13 @@ import pytest
 from snnjax import ALIF, LIF, Residual, Sequential, SynNet, quant, record, transforms
 from snnjax.hardware import xylo
 from snnjax.interop import rockpool
+from snnjax.interop._neuron import NIRIntegrator, NIRNeuron
 from snnjax.nn import Bitshifts, Decays, TimeStepDropout
 from snnjax.surrogate import PeriodicExponential, PiecewiseLinear
 
 from ..parity._digest import digest
 from ._arrays import arrays
-from ._rockpool_files import CASES, GOLDEN, READ_ONLY, text
+from ._rockpool_files import CASES, GOLDEN, text
 
 DATA = Path(__file__).parents[3] / "shared/data/xylo-audio3"
 VENDOR = DATA / "to_deploy_inXylo.json"
@@ -38,7 +39,7 @@ def written(case, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("case", [*CASES, *READ_ONLY])
+@pytest.mark.parametrize("case", CASES)
 def test_a_file_runs_as_rockpool_ran_it(case, golden, tmp_path):
     model = eqx.nn.inference_mode(rockpool.load(written(case, tmp_path)))
     y, _ = eqx.filter_jit(model)(golden[f"{case}/input"])
@@ -92,6 +93,16 @@ def test_what_a_file_holds_is_in_the_layers(tmp_path):
     assert isinstance(synnet["0_neurons"].settings.surrogate, PeriodicExponential)
     assert isinstance(synnet["0_dropout"], TimeStepDropout)
     assert isinstance(rockpool.load(written("residual", tmp_path)).layers[2], Residual)
+
+
+def test_dropout_of_whole_units_is_left_out_with_a_warning(tmp_path):
+    content = json.loads(text("bitshifts"))
+    content["2_UnitDropout"] = {"p": "0.3", "training": "false"}
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"'2_UnitDropout' is left out, .* `quant.Dropout"):
+        model = rockpool.load(path)
+    assert isinstance(model["2_UnitDropout"], eqx.nn.Identity)
 
 
 def test_a_synnet_of_ours_is_written_under_rockpools_names(tmp_path):
@@ -326,6 +337,18 @@ def planned(**rules):
     ("model", "message"),
     [
         (Sequential(LIF(4), ALIF(4)), r"`network\.layers\[1\]`: Rockpool has no ALIF"),
+        (
+            Sequential(NIRIntegrator((4,), dt=1e-3, tau_mem=1e-2, membrane="sum")),
+            r"`network\.layers\[0\]`: Rockpool's synapses have r = exp\(-dt/tau\)",
+        ),
+        (
+            Sequential(NIRNeuron((4,), dt=1e-3, tau_mem=1e-2, membrane="sum")),
+            r"`network\.layers\[0\]`: Rockpool's neurons fire at the threshold",
+        ),
+        (
+            Sequential(NIRNeuron((4,), dt=1e-3, tau_mem=1e-2)),
+            r"`network\.layers\[0\]`: Rockpool has no such NIRNeuron",
+        ),
         (planned(activations={"LIF": quant.Int(4)}), "`network`: its outputs have transforms"),
         (planned(states={"LIF.vmem": quant.Int(4)}), "its states have transforms"),
     ],

@@ -2,7 +2,7 @@
 
 The files and the inputs come from `python -m tests.interop._written DIR`. Run by snntorch 1.0.0,
 sinabs 3.1.3, norse 1.1.0, rockpool 3.1.0, spikingjelly 2.0.0, nir 1.0.8 and torch 2.13.0 (CPU), and
-by jaxpike 0.1.4 and jax 0.10.2, on Python 3.11; each run adds the tools that it finds:
+by spyx 1.0.0, jaxpike 0.1.4 and jax 0.10.2, on Python 3.11; each run adds the tools that it finds:
 
     python tests/parity/make_nir_written.py DIR
 """
@@ -77,7 +77,14 @@ def jaxpike(graph, x):
     return np.asarray(y)[:, 0]
 
 
-TOOLS = {f.__name__: f for f in (snntorch, sinabs, norse, rockpool, spikingjelly, jaxpike)}
+def spyx(graph, x):
+    from spyx.nir import from_nir
+
+    _, y = from_nir(graph, np.transpose(x, (0, 2, 3, 1))[:, None], dt=1)
+    return np.asarray(y)[:, 0]
+
+
+TOOLS = {f.__name__: f for f in (snntorch, sinabs, norse, rockpool, spikingjelly, jaxpike, spyx)}
 
 
 def places(graph, inside=""):

@@ -80,7 +80,8 @@ def _tree(network: Layer, dt: float | None, dialect: str | None, input_shape: An
             raise ValueError(f"`dialect` must be one of {', '.join(WRITERS)}; got {dialect!r}")
         writer = WRITERS[dialect]
         step = writer.dt if dt is None else dt
-        return writer.finish(render(model, shape, lambda layer: writer.node(layer, step)))
+        tree = render(model, shape, lambda layer: writer.node(layer, step))
+        return writer.finish(writer.repair(tree))
     step = _step(model, dt)
     tree = render(model, shape, lambda layer: neuron_node(layer, step))
     return Tree(tree.nodes, tree.edges, {NOTES: _notes(model, tree, step, shape)})

@@ -8,6 +8,7 @@ second by the numbers that Rockpool puts before the names.
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,10 @@ def load(source: str | os.PathLike[str], *, order: Sequence[str] | None = None) 
     """A network from a file that Rockpool's `net.save` wrote.
 
     It reads `SynNet`, and `Sequential` and `Residual` of `LinearTorch`, `LIFTorch`, `LIFExodus`,
-    `LIFNeuronTorch`, `ExpSynTorch` and `TimeStepDropout`. Decays, several synapses, recurrence,
-    biases, thresholds, caps on spikes, noise and dt are those of the file. Surrogates are not in
-    it: a `SynNet` gets `PeriodicExponential`, other neurons `PiecewiseLinear` with the file's
-    window.
+    `LIFNeuronTorch`, `ExpSynTorch` and `TimeStepDropout`; `UnitDropout` is left out, with a
+    warning. Decays, several synapses, recurrence, biases, thresholds, caps on spikes, noise and dt
+    are those of the file. Surrogates are not in it: a `SynNet` gets `PeriodicExponential`, other
+    neurons `PiecewiseLinear` with the file's window.
 
     Args:
         source: path of the file.
@@ -122,7 +123,14 @@ class _Reader:
             return self._membrane(fields)
         if "tau" in fields and "dt" in fields:
             return self._synapse(fields)
-        if "p" in fields and "Unit" not in name:
+        if "p" in fields and "Unit" in name:
+            warnings.warn(
+                f"module {name!r} is left out, as it does nothing but in training; to train on, "
+                f"plan `quant.Dropout({fields['p']}, shared=0)` for the layer before it",
+                stacklevel=6,
+            )
+            return eqx.nn.Identity()
+        if "p" in fields:
             return TimeStepDropout(float(fields["p"]))
         known = "LinearTorch, LIFTorch, LIFExodus, LIFNeuronTorch, ExpSynTorch, TimeStepDropout"
         raise ValueError(f"it is none of {known}: it has {', '.join(sorted(fields)) or 'nothing'}")
@@ -173,7 +181,8 @@ class _Reader:
             (self.width,),
             dt=dt,
             tau_mem=tau,
-            v_leak=_of_neurons(fields["bias"]) / -np.expm1(-dt / tau),
+            # In 64 bits, so that it comes back from a file that is written again.
+            v_leak=_of_neurons(fields["bias"], float) / -np.expm1(-dt / tau.astype(float)),
             threshold=_of_neurons(fields["threshold"]),
             membrane="sum",
             strict=False,
@@ -220,15 +229,15 @@ def _leak(fields: Fields, neurons: int, synapses: int) -> Leak:
     return LEAKS[kind](jnp.asarray(mem, float), jnp.asarray(syn, float))
 
 
-def _array(value: Any) -> np.ndarray:
-    array = np.asarray(value, np.float32)
+def _array(value: Any, dtype: Any = np.float32) -> np.ndarray:
+    array = np.asarray(value, dtype)
     if not np.isfinite(array).all():
         raise ValueError("it holds numbers that are not finite")
     return array
 
 
-def _of_neurons(value: Any) -> np.ndarray:
-    array = _array(value)
+def _of_neurons(value: Any, dtype: Any = np.float32) -> np.ndarray:
+    array = _array(value, dtype)
     return array.reshape(()) if array.size == 1 else array.reshape(-1)
 
 

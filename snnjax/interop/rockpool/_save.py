@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._files import write_whole
 from ...nn import LIF, Chain, Residual, Sequential, TimeStepDropout
+from .._neuron import NIRNeuron
 from ._load import LEAKS_OF_FILES
 
 
@@ -17,10 +18,12 @@ def save(network: Chain, path: str | os.PathLike[str]) -> None:
     """Write a network as a file that Rockpool's `net.load` reads.
 
     `net` is the same network made with Rockpool: a `SynNet` for a `SynNet`, or a `Sequential` of
-    `LinearTorch`, `LIFTorch`, `TimeStepDropout` and `Residual` for a `Sequential` of their like.
+    `LinearTorch`, `LIFTorch`, `LIFNeuronTorch`, `ExpSynTorch`, `TimeStepDropout` and `Residual` for
+    a `Sequential` of their like.
 
     Args:
-        network: a network of `eqx.nn.Linear`, `LIF`, `TimeStepDropout`, `Sequential`, `Residual`.
+        network: a network of `eqx.nn.Linear`, `LIF`, `TimeStepDropout`, `Sequential`, `Residual`,
+            and the layers as which `load` reads a `LIFNeuronTorch` or an `ExpSynTorch`.
         path: the file.
 
     Raises:
@@ -39,7 +42,7 @@ def _names(network: Chain) -> list[str]:
     """The names of the modules: those of the layers, SynNet's, or Rockpool's own."""
     if all(network.names):
         return [str(name) for name in network.names]
-    kinds = [_KIND.get(type(layer), type(layer).__name__) for layer in network.layers]
+    kinds = [_kind(layer) for layer in network.layers]
     if type(network).__name__ == "SynNet":
         return _synnet_names(kinds)
     return [f"{i}_{kind}" for i, kind in enumerate(kinds)]
@@ -52,6 +55,13 @@ _KIND: Mapping[type, str] = {
     Residual: "TorchResidual",
     Sequential: "TorchSequential",
 }
+
+
+def _kind(layer: Any) -> str:
+    """The name of the module of a layer."""
+    if isinstance(layer, NIRNeuron):
+        return "ExpSynTorch" if layer.threshold is None else "LIFNeuronTorch"
+    return _KIND.get(type(layer), type(layer).__name__)
 
 
 def _synnet_names(kinds: list[str]) -> list[str]:
@@ -77,6 +87,8 @@ def _modules(network: Chain, names: list[str], path: str) -> dict[str, Any]:
             found[name] = _texts(fields if layer.bias is None else {**fields, "bias": layer.bias})
         elif isinstance(layer, LIF):
             found[name] = _texts(_lif_fields(layer, place))
+        elif isinstance(layer, NIRNeuron):
+            found[name] = _texts(_part_fields(layer, place))
         elif isinstance(layer, TimeStepDropout):
             found[name] = _texts({"p": layer.p, "training": not layer.inference})
         else:
@@ -104,14 +116,47 @@ def _lif_fields(layer: LIF, path: str) -> dict[str, Any]:
         "leak_mode": kind,
         "dt": layer.dt,
         "noise_std": layer.noise_std,
-        "max_spikes_per_dt": float(_cap(layer)),
+        **_firing_fields(layer),
+    }
+
+
+def _firing_fields(layer: LIF | NIRNeuron) -> dict[str, Any]:
+    return {
+        "max_spikes_per_dt": min(float(layer.settings.max_spikes), 2.0**16),
         "learning_window": float(getattr(layer.settings.surrogate, "window", 0.5)),
         "spike_generation_fn": None,
     }
 
 
-def _cap(layer: LIF) -> float:
-    return min(float(layer.settings.max_spikes), 2.0**16)
+def _part_fields(layer: NIRNeuron, path: str) -> dict[str, Any]:
+    """The fields of a membrane or a synapse alone."""
+    if layer.on_state is not None:
+        raise ValueError(f"`{path}`: its states have transforms, which Rockpool does not have")
+    alone = len(layer.shape) == 1 and layer.tau_syn is None and layer.w_rec is None
+    if not alone or layer.tau_mem is None or layer.membrane != "sum":
+        raise ValueError(f"`{path}`: Rockpool has no such {type(layer).__name__}")
+    tau = np.asarray(layer.tau_mem, float)
+    r, v_leak = np.asarray(layer.r), np.asarray(layer.v_leak, float)
+    common = {"noise_std": 0.0, "dt": layer.dt}
+    if layer.threshold is None:
+        decay = np.exp(-layer.dt / tau)
+        if not np.allclose(r, decay, rtol=1e-6) or v_leak.any():
+            raise ValueError(f"`{path}`: Rockpool's synapses have r = exp(-dt/tau) and no v_leak")
+        return {"tau": tau, **common}
+    fires = not layer.strict and layer.settings.reset == "subtract" and layer.min_vmem is None
+    if not fires or not (r == 1).all():
+        raise ValueError(
+            f"`{path}`: Rockpool's neurons fire at the threshold, subtract it, have no lower bound "
+            "and r = 1"
+        )
+    return {
+        "tau_mem": tau,
+        "bias": v_leak * -np.expm1(-layer.dt / tau),
+        "threshold": np.asarray(layer.threshold),
+        "n_neurons": layer.shape[0],
+        **common,
+        **_firing_fields(layer),
+    }
 
 
 def _texts(fields: Mapping[str, Any]) -> dict[str, Any]:

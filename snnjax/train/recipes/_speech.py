@@ -171,6 +171,12 @@ class Speech(SynNetRecipe):
         labels = jnp.asarray(train.labels), jnp.asarray(test.labels)
         return Data((self.inputs(train.audio), labels[0]), (self.events(test.audio), labels[1]))
 
+    def make_example(self) -> Float[np.ndarray, " samples"] | None:
+        if self.data is None or self.front_end == "mel":
+            return None
+        _, test = load_fsdd(self.data)
+        return test.audio[0, : test.samples[0]]
+
     def inputs(self, audio: Float[np.ndarray, "n samples"]) -> Array:
         """Recordings as inputs of `encode`: levels, or sound for a front end of the chip."""
         if self.front_end == "mel":
