@@ -10,10 +10,10 @@ from .._inputs import require_state
 from . import _kernel, _visit
 from ._check import require_integers
 from ._chips import whole
-from ._events import Events, as_int64, count
+from ._events import Events, as_int64
 from ._sensor import Sensor
 from ._simulate import SimState, registers
-from ._spec import Core, Spec
+from ._spec import Core, Shape, Spec
 
 
 class EventTrace(NamedTuple):
@@ -37,12 +37,15 @@ class EventTrace(NamedTuple):
 
 
 class _Sequence(NamedTuple):
-    """Events of one layer, with the number of the input event or tick that caused each."""
+    """Events of a map.
+
+    Attributes:
+        cause: number of the input event or tick that caused each, ascending.
+        place: its place in the map, in the order of channel, y and x.
+    """
 
     cause: Int[np.ndarray, " n"]
-    channel: Int[np.ndarray, " n"]
-    y: Int[np.ndarray, " n"]
-    x: Int[np.ndarray, " n"]
+    place: Int[np.ndarray, " n"]
 
 
 def simulate_events(
@@ -104,23 +107,30 @@ def simulate_events(
     for i, core in enumerate(spec.layers):
         arriving = _arriving(spec, i, fed, sent)
         before = _kernel.rest(core) if state is None else jnp.asarray(state.vmem[i])
-        run = _visit.run(core, spec.chip, before, arriving, tick_causes)
-        sent.append(_Sequence(*run.spikes))
+        run = _visit.run(core, spec.chip, before, *arriving, tick_causes)
+        sent.append(_Sequence(run.cause, run.neuron))
         vmem.append(jnp.asarray(run.vmem))
         saturated.append(run.saturated)
         waiting.append(int(np.sum(run.vmem >= int(core.threshold))))
-        arrived.append(count(core.input_shape[1:], arriving.y, arriving.x))
+        arrived.append(_numbers(core.input_shape, arriving).sum(axis=0))
+    shapes = [core.output_shape for core in spec.layers]
     return EventTrace(
-        events=tuple(Events(times[s.cause], s.channel, s.y, s.x) for s in sent),
-        counts=tuple(
-            count(core.output_shape, s.channel, s.y, s.x)
-            for core, s in zip(spec.layers, sent, strict=True)
-        ),
+        events=tuple(_events(times, *of) for of in zip(shapes, sent, strict=True)),
+        counts=tuple(_numbers(*of) for of in zip(shapes, sent, strict=True)),
         arrived=tuple(arrived),
         saturated=tuple(saturated),
         waiting=tuple(waiting),
         state=SimState(tuple(vmem)),
     )
+
+
+def _events(times: np.ndarray, shape: Shape, sequence: _Sequence) -> Events:
+    at = (index.ravel()[sequence.place] for index in np.indices(shape))
+    return Events(times[sequence.cause], *at)
+
+
+def _numbers(shape: Shape, sequence: _Sequence) -> Int[np.ndarray, "channels y x"]:
+    return np.bincount(sequence.place, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def _ticks(
@@ -159,33 +169,46 @@ def _merged(
     order = np.argsort(times, kind="stable")  # a tick comes first, since ticks are listed first
     number = np.empty_like(order)
     number[order] = np.arange(len(order))
-    fed = _Sequence(number[len(ticks) :], *events[1:])
+    cause = number[len(ticks) :]
+    _, *at = events
     if spec.sensor is not None:
         passed = spec.sensor.passed(*events)
-        fed = _sensed(spec.sensor, _Sequence(*(array[passed] for array in fed)))
+        cause, *at = (array[passed] for array in (cause, *at))
+        cause, *at = _sensed(spec.sensor, cause, *at)
+    fed = _Sequence(cause, np.ravel_multi_index(at, spec.fed_shape))
     return times[order], fed, number[: len(ticks)]
 
 
-def _sensed(sensor: Sensor, events: _Sequence) -> _Sequence:
-    """The events as they leave the sensor's layer, without switches and noise filter."""
-    channel = np.zeros_like(events.channel) if sensor.merge else events.channel
-    y, x, kept = sensor.place(events.y, events.x)
-    return _Sequence(*(array[kept] for array in (events.cause, channel, y, x)))
+def _sensed(sensor: Sensor, cause: np.ndarray, *at: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Cause, channel, y and x as they leave the sensor's layer, without its filters."""
+    channel = np.zeros_like(at[0]) if sensor.merge else at[0]
+    y, x, kept = sensor.place(*at[1:])
+    return tuple(array[kept] for array in (cause, channel, y, x))
 
 
 def _arriving(spec: Spec, layer: int, fed: _Sequence, sent: list[_Sequence]) -> _Sequence:
     """The events that arrive at a layer, in order."""
+    shape = spec.layers[layer].input_shape
     parts = [
-        fed if source is None else _pooled(spec.layers[source], sent[source], pool, shift)
+        _moved(fed, spec.fed_shape, 1, shape, shift)
+        if source is None
+        else _moved(sent[source], spec.layers[source].output_shape, pool, shape, shift)
         for source, pool, shift in spec.sources(layer)
     ]
+    if len(parts) == 1:
+        return parts[0]
     joined = _Sequence(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     order = np.argsort(joined.cause, kind="stable")
     return _Sequence(*(array[order] for array in joined))
 
 
-def _pooled(core: Core, spikes: _Sequence, pool: int, shift: int) -> _Sequence:
-    _, height, width = core.pooled(pool)
-    y, x = spikes.y // pool, spikes.x // pool
-    kept = (y < height) & (x < width)
-    return _Sequence(*(array[kept] for array in (spikes.cause, spikes.channel + shift, y, x)))
+def _moved(events: _Sequence, before: Shape, pool: int, after: Shape, shift: int) -> _Sequence:
+    """Events of one map in another: pooled, and at later channels."""
+    _, height, width = after
+    channel, y, x = np.indices(before)
+    y, x = y // pool, x // pool
+    inside = (y < before[1] // pool) & (x < before[2] // pool)
+    place = ((channel + shift) * height + y) * width + x
+    to = np.where(inside, place, -1).ravel()[events.place]
+    kept = to >= 0
+    return _Sequence(events.cause[kept], to[kept])

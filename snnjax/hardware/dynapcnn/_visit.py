@@ -1,101 +1,89 @@
 """Events and ticks of one core, each applied on its own: the compiled loop of `simulate_events`.
 
-Neurons of a core do not affect each other, and those at one place of the map see the same events.
-So a round applies the next event of every place at once. Ticks between two events of a place are
-skipped as long as no neuron there fires: without spikes, k biases are one sum.
+The loop takes one unit after the other, see `_units`. Of a core it needs the sizes of a few tables
+only, which are padded, so that nearly all cores share one program.
+
+XLA's CPU backend compiles a loop to one function of machine code if one round of it touches less
+than 1 KiB. Otherwise it calls a function for each operation, which takes ten times as long. Hence
+units of no more than 32 neurons.
 """
 
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Int
 
 from .._family import bounds
-from . import _kernel
 from ._chips import Chip
 from ._spec import Core
+from ._units import LANES, Tables, tables
 
-_ROUNDS = (64, 1024, 16384)
-"""Rounds of a compiled call."""
+_RECORDS = 2**15
+"""Units with spikes that a compiled call returns at most."""
+
+_WORTH = 2**15
+"""Units of a silence from which on it pays to skip ticks."""
 
 _TABLE = 4096
 """Entries of the smallest table of a compiled call; larger ones are 8 times as long, and so on."""
-
-_MASK = 2**24
-"""Most neurons times rounds of a compiled call."""
-
-_VISITS = 2**21
-"""Most events times places that are listed at a time."""
 
 
 class Run(NamedTuple):
     """Spikes and end of a core.
 
     Attributes:
-        spikes: cause, channel, y and x of each, in order.
+        cause: cause of each spike, ascending.
+        neuron: its neuron, in the order of channel, y and x.
         vmem: the membrane potentials after the last event.
         saturated: number of times that one was cut to its bits.
     """
 
-    spikes: tuple[np.ndarray, ...]
+    cause: Int[np.ndarray, " spikes"]
+    neuron: Int[np.ndarray, " spikes"]
     vmem: Int[np.ndarray, "out y x"]
     saturated: int
 
 
-class _Visits(NamedTuple):
-    """The events of each place, one place after another; each place ends with an entry without one.
-
-    Attributes:
-        row: weights of the event, by row of the kernel; -1 for none.
-        ticks: number of ticks before it, since the entry before.
-        event: number of the event, of those listed.
-        first: the first entry of each place.
-        last: the last entry of each place, without an event.
-    """
-
-    row: Int[np.ndarray, " n"]
-    ticks: Int[np.ndarray, " n"]
-    event: Int[np.ndarray, " n"]
-    first: Int[np.ndarray, " places"]
-    last: Int[np.ndarray, " places"]
-
-
 class _Rules(NamedTuple):
-    """Numbers of a core. Channels are last, so that they are contiguous."""
+    """The numbers of a core: what a spike takes off is the threshold, or everything if `zero`."""
 
-    weight: Int[Array, "rows out"]
-    bias: Int[Array, " out"]
-    threshold: Int[Array, ""]
-    min_vmem: Int[Array, ""]
+    threshold: int
+    min_vmem: int
+    zero: bool
 
 
-class _Places(NamedTuple):
-    """Progress of some places.
+class _Progress(NamedTuple):
+    """The entry that comes next, how many of its units are done, and the potentials."""
 
-    Attributes:
-        vmem: membrane potentials.
-        entry: the next entry of each place.
-        ticks: ticks that are left before it.
-        done: ticks that are done.
-        cut: skipped ticks that cut a potential to its bits.
-    """
+    entry: Int[Array, ""]
+    unit: Int[Array, ""]
+    vmem: Int[Array, " neurons"]
 
-    vmem: Int[Array, "places out"]
-    entry: Int[Array, " places"]
-    ticks: Int[Array, " places"]
-    done: Int[Array, " places"]
-    cut: Int[Array, "places out"]
+
+class _Records(NamedTuple):
+    """Units with spikes: which entry, the first neuron, and a bit for each that fired."""
+
+    entry: Int[Array, " records"]
+    neuron: Int[Array, " records"]
+    mask: Int[Array, " records"]
+
+
+_Numbers: TypeAlias = Array | np.ndarray
+
+_Carry: TypeAlias = tuple[_Progress, Array, Array, _Records]
 
 
 def run(
     core: Core,
     chip: Chip,
     vmem: Int[Array, "out y x"],
-    arriving: tuple[np.ndarray, ...],
+    cause: Int[np.ndarray, " events"],
+    place: Int[np.ndarray, " events"],
     ticks: Int[np.ndarray, " ticks"],
 ) -> Run:
     """All events of a core, and the ticks of its biases.
@@ -104,217 +92,220 @@ def run(
         core: with integers.
         chip: its bits.
         vmem: membrane potentials to begin with.
-        arriving: cause, channel, y and x of the events, ascending by cause.
+        cause: the cause of each event, ascending.
+        place: its place in the input map, in the order of channel, y and x.
         ticks: the causes that are ticks, ascending; each comes before the events it causes.
     """
     out, height, width = core.output_shape
-    rules, limits = _rules(core, chip), bounds(chip.state_bits)
-    if not np.any(np.asarray(rules.bias)):
-        ticks = ticks[:0]
-    state = np.asarray(vmem).reshape(out, -1).T
-    cause = arriving[0]
-    before = np.searchsorted(ticks, cause, "right")
-    found, saturated = [np.zeros(0, np.int64)], 0
-    for part in _parts(core, len(cause)):
-        done = int(before[part.start]) if part.start else 0
-        end = len(ticks) if part.stop == len(cause) else int(before[part.stop])
-        visits = _visits(core, [a[part] for a in arriving[1:]], before[part] - done, end - done)
-        state, keys, cut = _run_part(core, rules, limits, state, visits, len(ticks) > 0)
-        number, channel, place = keys
-        is_tick = number < 0
-        tick, event = done - number[is_tick] - 1, number[~is_tick] + part.start
-        # From here on numbered together, in the order of time.
-        number[is_tick] = tick + np.searchsorted(before, tick, "right")
-        number[~is_tick] = event + before[event]
-        found.append((number * out + channel) * (height * width) + place)
-        saturated += cut
-    key = np.sort(np.concatenate(found))
-    number, rest = np.divmod(key, out * height * width)
-    channel, place = np.divmod(rest, height * width)
-    merged = np.sort(np.concatenate([ticks, cause]))
-    spikes = (merged[number], channel, *np.divmod(place, width))
-    return Run(spikes, state.T.reshape(out, height, width), saturated)
+    ticking = core.bias is not None and bool(np.any(np.asarray(core.bias)))
+    ticks = ticks if ticking else ticks[:0]
+    # One entry for each tick and event, in the order of time.
+    at_event = np.arange(len(cause)) + np.searchsorted(ticks, cause, "right")
+    at_tick = np.arange(len(ticks)) + np.searchsorted(cause, ticks)
+    entries = np.empty(len(cause) + len(ticks), np.int32)
+    entries[at_event], entries[at_tick] = place, np.prod(core.input_shape)
+    causes = np.empty(len(entries), np.int64)
+    causes[at_event], causes[at_tick] = cause, ticks
+    loop = _Loop(core, chip, np.asarray(vmem).transpose(1, 2, 0), entries, ticking)
+    for start, stop in _silences(at_event, len(entries), loop.units_of_a_tick):
+        loop.run(start)
+        loop.rest(stop)
+    loop.run(len(entries))
+    # Spikes of one entry leave in the order of channel, y and x; most are in order.
+    order = np.arange(out * height * width).reshape(out, -1).T.ravel()
+    bits = len(order).bit_length()
+    entry, neuron = loop.spikes()
+    key = np.sort((entry << bits) | order[neuron], kind="stable")
+    end = loop.vmem().reshape(height, width, out).transpose(2, 0, 1)
+    return Run(causes[key >> bits], key & ((1 << bits) - 1), end, loop.saturated)
 
 
-def _rules(core: Core, chip: Chip) -> _Rules:
-    low, _ = bounds(chip.state_bits)
-    out = len(core.weight)
-    return _Rules(
-        weight=jnp.transpose(core.weight, (1, 2, 3, 0)).reshape(-1, out),
-        bias=jnp.zeros(out, jnp.int32) if core.bias is None else core.bias,
-        threshold=core.threshold,
-        min_vmem=jnp.int32(low) if core.min_vmem is None else core.min_vmem,
-    )
+def _silences(
+    events: Int[np.ndarray, " events"], entries: int, units: int
+) -> Iterator[tuple[int, int]]:
+    """First and last entry of ticks in a row that are so many that some may be skipped."""
+    if units:
+        edges = np.concatenate([[-1], events, [entries]])
+        for i in np.flatnonzero(np.diff(edges) - 1 >= max(_WORTH // units, 2)):
+            yield int(edges[i]) + 1, int(edges[i + 1])
 
 
-def _parts(core: Core, events: int) -> Iterator[slice]:
-    size = max(_VISITS // int(np.prod(_kernel.reach(core))), 1)
-    for start in range(0, max(events, 1), size):
-        yield slice(start, min(start + size, events))
+class _Loop:
+    """A core on its way through its entries: what happened so far."""
 
+    saturated: int
 
-def _visits(
-    core: Core, places: list[np.ndarray], before: Int[np.ndarray, " n"], ticks: int
-) -> _Visits:
-    """The events of each place.
-
-    Args:
-        core: the core.
-        places: channel, y and x of the events.
-        before: number of ticks before each event.
-        ticks: number of all ticks.
-    """
-    channel, *at = (array.astype(np.int32) for array in places)
-    (_, height, width), (rows, columns) = core.output_shape, core.kernel_size
-    to_y, k_y = _kernel.reached(core, 0, at[0])
-    to_x, k_x = _kernel.reached(core, 1, at[1])
-    place = (to_y * width)[:, :, None] + to_x[:, None, :]
-    inside = np.flatnonzero((to_y >= 0)[:, :, None] & (to_x >= 0)[:, None, :])
-    kernel = (channel[:, None] * rows + k_y)[:, :, None] * columns + k_x[:, None, :]
-    event = inside // max(to_y.shape[1] * to_x.shape[1], 1)
-    # Each place ends with an entry after all events.
-    ends = np.arange(height * width)
-    place = np.concatenate([place.ravel()[inside], ends])
-    row = np.concatenate([kernel.ravel()[inside], np.full(len(ends), -1)])
-    event = np.concatenate([event, np.full(len(ends), len(channel))])
-    order = np.argsort(place.astype(np.min_scalar_type(height * width)), kind="stable")
-    last = np.cumsum(np.bincount(place, minlength=len(ends))) - 1
-    first = np.concatenate([[0], last[:-1] + 1])
-    reached = np.concatenate([before, [ticks]])[event[order]]
-    since = np.diff(reached, prepend=0)
-    since[first] = reached[first]
-    return _Visits(row[order], since, event[order], first, last)
-
-
-def _run_part(
-    core: Core,
-    rules: _Rules,
-    limits: tuple[int, int],
-    vmem: Int[np.ndarray, "places out"],
-    visits: _Visits,
-    ticking: bool,
-) -> tuple[Int[np.ndarray, "places out"], tuple[np.ndarray, ...], int]:
-    """The potentials after all visits; event or tick, channel and place of spikes; and the cuts.
-
-    Ticks are numbered -1, -2 and so on.
-    """
-    out, zero = vmem.shape[1], core.reset == "zero"
-    vmem, entry, left = vmem.copy(), visits.first.copy(), visits.ticks[visits.first]
-    done = np.zeros(len(entry), np.int64)
-    found: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int64),) * 3]
-    saturated = 0
-    table = _padded(visits.row), _padded(visits.ticks)
-    while (active := np.flatnonzero((entry < visits.last) | (left > 0))).size:
-        size = len(entry)
-        while size >= 4 * active.size:
-            size = -(-size // 4)
-        # Ticks that are skipped need no round, so only those that are left after some count.
-        ahead = visits.last - entry + (left if done.any() else 0)
-        longest = int(ahead[active].max())
-        rounds = max(n for n in _ROUNDS if n == _ROUNDS[0] or n <= longest)
-        rounds = min(rounds, max(_MASK // (size * out), 1))
-        pad = [(0, size - active.size)]
-        state = _Places(
-            vmem=jnp.asarray(np.pad(vmem[active], [*pad, (0, 0)])),
-            entry=jnp.asarray(np.pad(entry[active], pad, constant_values=visits.last[-1])),
-            ticks=jnp.asarray(np.pad(left[active], pad)),
-            done=jnp.asarray(np.pad(done[active], pad)),
-            cut=jnp.zeros((size, out), jnp.int32),
+    def __init__(
+        self,
+        core: Core,
+        chip: Chip,
+        vmem: Int[np.ndarray, "y x out"],
+        entries: Int[np.ndarray, " entries"],
+        ticking: bool,
+    ) -> None:
+        low, _ = self._limits = bounds(chip.state_bits)
+        self._dtype = np.int16 if chip.state_bits <= 16 else np.int32
+        of_core = tables(core, self._dtype, ticking=ticking)
+        self._bias = np.asarray(core.bias, np.int64) if ticking else np.zeros(1, np.int64)
+        self._rules = _Rules(
+            threshold=int(core.threshold),
+            min_vmem=low if core.min_vmem is None else int(core.min_vmem),
+            zero=core.reset == "zero",
         )
-        after, *seen = _rounds(rules, limits, zero, ticking, table, state, rounds)
-        outcome, cause = (np.asarray(array) for array in seen)
-        fired = np.flatnonzero((outcome & 1).view(np.bool_))
-        at_round, at_place, channel = np.unravel_index(fired, outcome.shape)
-        causes = cause[at_round, at_place].astype(np.int64)
-        causes = np.where(causes < 0, causes, visits.event[np.maximum(causes, 0)])
-        found.append((causes, channel, active[at_place]))
-        saturated += int(np.count_nonzero(outcome & 2))
-        saturated += int(np.asarray(after.cut, np.int64).sum())
-        n = active.size
-        vmem[active], entry[active] = np.asarray(after.vmem)[:n], np.asarray(after.entry)[:n]
-        left[active], done[active] = np.asarray(after.ticks)[:n], np.asarray(after.done)[:n]
-    joined = tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
-    return vmem, joined, saturated
+        self.units_of_a_tick = int(of_core.stop[-1] - of_core.first[-1])
+        self._size = vmem.size
+        self._cpu = jax.local_devices(backend="cpu")[0]
+        self._fixed = Tables(*map(_padded, of_core)), self._rules, _padded(entries)
+        self._at = self._placed(0, vmem)
+        self._spikes = [(np.zeros(0, np.int64),) * 2]
+        self.saturated = 0
+
+    def _placed(self, entry: int, vmem: np.ndarray) -> _Progress:
+        # A unit may reach beyond the last neuron; it changes nothing there.
+        flat = _padded(np.pad(vmem.ravel(), (0, LANES)).astype(self._dtype))
+        return _Progress(*jax.device_put((np.int32(entry), np.int32(0), flat), self._cpu))
+
+    def vmem(self) -> Int[np.ndarray, " neurons"]:
+        return np.asarray(self._at.vmem)[: self._size].astype(np.int32)
+
+    def spikes(self) -> tuple[np.ndarray, ...]:
+        """Entry and neuron of each, in any order."""
+        return tuple(np.concatenate(parts) for parts in zip(*self._spikes, strict=True))
+
+    def run(self, stop: int) -> None:
+        """Apply the entries before `stop`, one by one."""
+        before: list[Any] = []
+        while int(self._at.entry) < stop:
+            args = *self._fixed, np.int32(stop), self._at
+            with jax.default_device(self._cpu):
+                self._at, *found = _units(*args, limits=self._limits, capacity=_RECORDS)
+            self._take(*before)  # the compiled call goes on meanwhile
+            before = found
+        self._take(*before)
+
+    def _take(self, *found: Any) -> None:
+        if not found:
+            return
+        cut, number, records = found
+        self.saturated += int(cut)
+        entry, neuron, mask = (np.asarray(array)[: int(number)] for array in records)
+        entry, mask = entry.astype(np.int64), mask.view(np.uint32)
+        while len(mask):
+            lowest = mask & -mask
+            self._spikes.append((entry, neuron + np.bitwise_count(lowest - np.uint32(1))))
+            mask = mask ^ lowest
+            more = np.flatnonzero(mask)
+            entry, neuron, mask = entry[more], neuron[more], mask[more]
+
+    def rest(self, stop: int) -> None:
+        """Apply ticks up to `stop`; those without a spike at once."""
+        stretch = max(_WORTH // self.units_of_a_tick, 1)
+        while (entry := int(self._at.entry)) < stop:
+            vmem = self.vmem().reshape(-1, len(self._bias)).astype(np.int64)
+            ticks, vmem, cut = _skip(self._rules, self._bias, self._limits, vmem, stop - entry)
+            self._at = self._placed(entry + ticks, vmem)
+            self.saturated += cut
+            self.run(min(entry + ticks + stretch, stop))
 
 
-def _padded(values: Int[np.ndarray, " n"]) -> Int[Array, " padded"]:
-    """An array in int32 of one of a few lengths, each of which is compiled for."""
-    size = _TABLE
-    while size < len(values):
-        size *= 8
-    return jnp.asarray(np.pad(values, (0, size - len(values))).astype(np.int32))
-
-
-@eqx.filter_jit
-def _rounds(
+@functools.partial(jax.jit, static_argnames=("limits", "capacity"))
+def _units(
+    tables: Tables,
     rules: _Rules,
+    entries: Int[Array, " entries"],
+    stop: Int[Array, ""],
+    start: _Progress,
+    *,
     limits: tuple[int, int],
-    zero: bool,
-    ticking: bool,
-    table: tuple[Int[Array, " n"], Int[Array, " n"]],
-    start: _Places,
-    rounds: int,
-) -> tuple[_Places, Array, Array]:
-    """Rounds of some places: 1 for a spike and 2 for a cut of each, and the entry or tick of it."""
-    rows, ticks = table
+    capacity: int,
+) -> tuple[_Progress, Int[Array, ""], Int[Array, ""], _Records]:
+    """Units one by one, up to the entry `stop` or until the records are full.
 
-    def step(at: _Places, _: None) -> tuple[_Places, tuple[Array, Array]]:
-        row = rows[at.entry]
-        weight = rules.weight[jnp.maximum(row, 0)]
-        if not ticking:
-            valid = row >= 0
-            vmem, outcome = _visit(rules, limits, zero, at.vmem, weight, valid[:, None])
-            entry = at.entry + valid.astype(jnp.int32)
-            return at._replace(vmem=vmem, entry=entry), (outcome, at.entry)
-        skipped, before, cut = _skip(rules, limits, at.vmem, at.ticks)
-        left = at.ticks - skipped
-        is_tick = left > 0
-        weight = jnp.where(is_tick[:, None], rules.bias, weight)
-        valid = is_tick | (row >= 0)
-        vmem, outcome = _visit(rules, limits, zero, before, weight, valid[:, None])
-        done = at.done + skipped + is_tick.astype(jnp.int32)
-        entry = at.entry + (~is_tick & (row >= 0)).astype(jnp.int32)
-        left = jnp.where(is_tick, left - 1, jnp.where(row >= 0, ticks[entry], 0))
-        after = _Places(vmem, entry, left, done, at.cut + cut)
-        return after, (outcome, jnp.where(is_tick, -done, at.entry))
+    Returns:
+        Where it ended, how often a potential was cut, the number of records, and these.
+    """
+    none = jnp.iinfo(tables.weight.dtype).min
 
-    after, (outcome, cause) = lax.scan(step, start, length=rounds)
-    return after, outcome, cause
+    def look(vmem: Array, neuron: Array, weight: Array) -> tuple[Array, ...]:
+        old = _part(vmem, neuron, LANES)
+        added = _part(tables.weight, weight, LANES)
+        total = old.astype(jnp.int32) + added.astype(jnp.int32)
+        charged = jnp.clip(total, *limits)
+        return old, added != none, total != charged, charged
+
+    def one(carry: _Carry) -> _Carry:
+        (entry, unit, vmem), cut, number, records = carry
+        place = _at(entries, entry)
+        at = _at(tables.first, place) + unit
+        neuron = _at(tables.neuron, place) + _at(tables.neurons, at)
+        weight = _at(tables.row, place) + _at(tables.weights, at)
+
+        _, valid, is_cut, charged = look(vmem, neuron, weight)
+        fired = (valid & (charged >= rules.threshold)).astype(jnp.int32)
+        mask = jnp.sum(fired << lax.iota(jnp.int32, LANES), dtype=jnp.int32)
+        cut = cut + jnp.sum((valid & is_cut).astype(jnp.int32), dtype=jnp.int32)
+        seen = entry, neuron, mask
+        records = _Records(*(_put(r, x[None], number) for r, x in zip(records, seen, strict=True)))
+        number = number + (mask != 0).astype(jnp.int32)
+
+        # Adds 0, which makes the update wait until the old potentials are read: no copy is needed.
+        neuron = neuron + jnp.minimum(number | cut, 0)
+        old, valid, _, charged = look(vmem, neuron, weight)
+        spent = jnp.where(rules.zero, charged, rules.threshold)
+        after = jnp.where(charged >= rules.threshold, charged - spent, charged)
+        after = jnp.maximum(after, rules.min_vmem).astype(old.dtype)
+        vmem = _put(vmem, jnp.where(valid, after, old), neuron)
+
+        last = at + 1 == _at(tables.stop, place)
+        unit = jnp.where(last, 0, unit + 1)
+        return _Progress(entry + last.astype(jnp.int32), unit, vmem), cut, number, records
+
+    def goes_on(carry: _Carry) -> Array:
+        at, _, number, _ = carry
+        return (at.entry < stop) & (number < capacity)
+
+    nothing = jnp.int32(0)
+    records = _Records(*(jnp.zeros(capacity, jnp.int32) for _ in range(3)))
+    return lax.while_loop(goes_on, one, (start, nothing, nothing, records))
 
 
-def _visit(
-    rules: _Rules, limits: tuple[int, int], zero: bool, old: Array, weight: Array, valid: Array
-) -> tuple[Array, Array]:
-    """Potentials after one event or tick, and 1 for a spike plus 2 for a cut."""
-    total = old + weight
-    vmem = jnp.clip(total, *limits)
-    spikes = vmem >= rules.threshold
-    outcome = spikes.astype(jnp.int8) + 2 * (vmem != total).astype(jnp.int8)
-    after = jnp.zeros_like(vmem) if zero else vmem - rules.threshold
-    vmem = jnp.maximum(jnp.where(spikes, after, vmem), rules.min_vmem)
-    return jnp.where(valid, vmem, old), jnp.where(valid, outcome, jnp.int8(0))
+def _part(values: _Numbers, start: Array, size: int) -> Array:
+    return lax.dynamic_slice(values, (start,), (size,), allow_negative_indices=False)
+
+
+def _at(values: _Numbers, index: Array) -> Array:
+    return _part(values, index, 1)[0]
+
+
+def _put(values: Array, part: Array, start: Array) -> Array:
+    return lax.dynamic_update_slice(values, part, (start,), allow_negative_indices=False)
 
 
 def _skip(
     rules: _Rules,
+    bias: Int[np.ndarray, " out"],
     limits: tuple[int, int],
-    vmem: Int[Array, "places out"],
-    ticks: Int[Array, " places"],
-) -> tuple[Int[Array, " places"], Int[Array, "places out"], Int[Array, "places out"]]:
-    """Ticks that pass without a spike, the potentials after them, and how often they were cut."""
+    vmem: Int[np.ndarray, "places out"],
+    most: int,
+) -> tuple[int, Int[np.ndarray, "places out"], int]:
+    """Ticks that pass without a spike, the potentials after them, and how many cuts there were."""
     low = limits[0]
-    lowest = jnp.maximum(rules.min_vmem, low)
-    gain = jnp.maximum(rules.bias, 1)
-    quiet = jnp.where(rules.bias > 0, (rules.threshold - vmem - 1) // gain, 2**16)
-    quiet = jnp.where((vmem >= lowest) & (vmem < rules.threshold), quiet, 0)
-    skipped = jnp.minimum(jnp.min(quiet, axis=1), ticks)
-    n = skipped[:, None]
-    total = vmem + n * rules.bias
-    after = jnp.where(n > 0, jnp.maximum(total, lowest), vmem)
+    lowest = max(rules.min_vmem, low)
+    quiet = np.where(bias > 0, (rules.threshold - vmem - 1) // np.maximum(bias, 1), most)
+    quiet = np.where((vmem >= lowest) & (vmem < rules.threshold), quiet, 0)
+    n = min(int(quiet.min()), most)
+    after = np.maximum(vmem + n * bias, lowest) if n else vmem
     # Negative biases: the tick that goes below the lowest potential, and those after it.
-    loss = jnp.maximum(-rules.bias, 1)
+    loss = np.maximum(-bias, 1)
     through = (vmem - lowest) // loss + 1
-    passes = (rules.bias < 0) & (through <= n)
-    at_end = (lowest + rules.bias < low).astype(jnp.int32) * (n - through)
-    cut = (vmem + through * rules.bias < low).astype(jnp.int32) + at_end
-    return skipped, after, jnp.where(passes, cut, 0)
+    at_end = (lowest + bias < low) * (n - through)
+    cut = (vmem + through * bias < low) + at_end
+    return n, after, int(np.sum(np.where((bias < 0) & (through <= n), cut, 0)))
+
+
+def _padded(values: np.ndarray) -> np.ndarray:
+    """An array of one of a few lengths, each of which is compiled for."""
+    size = _TABLE
+    while size < len(values):
+        size *= 8
+    return np.pad(values, (0, size - len(values)))

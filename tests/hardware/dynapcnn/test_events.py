@@ -66,8 +66,8 @@ def test_random_networks_match_plain_python_event_for_event(name):
 
 
 def test_events_in_several_calls_of_the_kernel(monkeypatch):
-    monkeypatch.setattr(_visit, "_ROUNDS", (3, 7))
-    monkeypatch.setattr(_visit, "_VISITS", 50)
+    monkeypatch.setattr(_visit, "_RECORDS", 7)
+    monkeypatch.setattr(_visit, "_WORTH", 1)
     for seed in range(4):
         spec, events, period = drawn("branched", seed)
         log = run_events(spec, events, period)
