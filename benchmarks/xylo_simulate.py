@@ -38,13 +38,13 @@ def run(settings: Settings) -> Path:
     title = f"SynNet 16-{'-'.join(map(str, hidden))}-10, T={steps}, {batch} recordings: {{}}"
     for what, names in {"output spikes": RECORDED[:1], "all states and spikes": RECORDED}.items():
 
-        def ours(spec: xylo.Spec, events: Any, names: tuple[str, ...] = names) -> list[jax.Array]:
+        def ours(events: Any, names: tuple[str, ...] = names) -> list[jax.Array]:
             trace = xylo.simulate(spec, events)
             return [getattr(trace, name) for name in names]
 
-        calls: dict[str, Call | Callable[[], Any]] = {"snnjax: simulate": (ours, (spec, events))}
+        calls: dict[str, Call | Callable[[], Any]] = {"snnjax: simulate": (ours, (events,))}
         if theirs is not None:
-            for name, a, b in zip(names, ours(spec, events), theirs(names), strict=True):
+            for name, a, b in zip(names, ours(events), theirs(names), strict=True):
                 np.testing.assert_array_equal(a, b, err_msg=name)
             calls["xylosim: XyloLayer"] = functools.partial(theirs, names)
         groups[title.format(what)] = found = compare(calls, settings)

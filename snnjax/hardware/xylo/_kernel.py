@@ -19,16 +19,30 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ..._typing import FloatArray
+from .._family import is_known
 from ._arithmetic import add_in_order, charge_membrane, dot, fire, loss_of, share
 from ._chips import Chip
 from ._spec import Spec
+
+
+class Block(NamedTuple):
+    """Some neurons, and the sources outside of which none has a weight that is not 0.
+
+    Attributes:
+        sources: the first source, and the one after the last.
+        neurons: the same of the neurons.
+    """
+
+    sources: tuple[int, int]
+    neurons: tuple[int, int]
 
 
 class Neurons(eqx.Module):
     """Every neuron of a network, laid out for the kernel: hidden neurons, then output neurons.
 
     An output neuron is a neuron that feeds nobody, has one synapse and emits at most one spike.
-    With all of them in one population a step needs one product of matrices.
+    With all of them in one population a step is one for all but the product of matrices, which is
+    made block by block: most layers have few of the others as sources.
 
     The sources are the input channels and then the hidden neurons, in the order in which the chip
     adds them up. Synapses come before neurons, so that neurons are contiguous in memory. All
@@ -42,6 +56,7 @@ class Neurons(eqx.Module):
         bias: added to the membrane potentials; None for no biases.
         max_spikes: most spikes in one step.
         relays: what `relay` gives; None without aliases.
+        blocks: all neurons, in order.
         chip: the chip.
     """
 
@@ -52,6 +67,7 @@ class Neurons(eqx.Module):
     bias: Float[Array, " neurons"] | None
     max_spikes: Float[Array, " neurons"]
     relays: Float[Array, "neurons 2*neurons"] | None
+    blocks: tuple[Block, ...] = eqx.field(static=True)
     chip: Chip = eqx.field(static=True)
 
 
@@ -63,7 +79,28 @@ class State(NamedTuple):
     spikes: Float[Array, "batch neurons"]
 
 
-def neurons(spec: Spec) -> Neurons:
+def blocks(spec: Spec) -> tuple[Block, ...]:
+    """The layers with the whole layers that feed them; one block where weights are not known."""
+    n_hidden, n = spec.n_hidden, spec.n_hidden + spec.n_outputs
+    ends = np.array([0, *(spec.n_inputs + np.array([0, *(own.stop for _, own in spec.parts)]))])
+    weights = spec.w_in, spec.w_rec, spec.w_out
+    if not is_known(weights):
+        return (Block((0, int(ends[-1])), (0, n)),)
+    w_in, w_rec, w_out = (np.asarray(weight) for weight in weights)
+    hidden = np.concatenate([w_in, w_rec]).any(axis=2)
+    out = np.pad(w_out != 0, ((spec.n_inputs, 0), (0, 0)))
+    used = np.concatenate([hidden, out], axis=1)
+    found = []
+    for own in [*(own for _, own in spec.parts), slice(n_hidden, n)]:
+        feeding = np.flatnonzero(used[:, own].any(axis=1))
+        first, last = (feeding[0], feeding[-1]) if feeding.size else (0, 0)
+        start = ends[np.searchsorted(ends, first, "right") - 1]
+        stop = ends[np.searchsorted(ends, last, "right")]
+        found.append(Block((int(start), int(stop)), (own.start, own.stop)))
+    return tuple(found)
+
+
+def neurons(spec: Spec, blocks: tuple[Block, ...]) -> Neurons:
     """Lay a quantised spec out."""
     caps = spec.chip.max_spikes_hidden, spec.chip.max_spikes_out
     aliases = spec.aliases
@@ -82,6 +119,7 @@ def neurons(spec: Spec) -> Neurons:
         bias=_bias(spec),
         max_spikes=jnp.asarray(np.repeat(caps, (spec.n_hidden, spec.n_outputs)), jnp.float32),
         relays=None if aliases is None else relay(aliases),
+        blocks=blocks,
         chip=spec.chip,
     )
 
@@ -112,11 +150,21 @@ def step(p: Neurons, state: State, events: Float[Array, "batch inputs"]) -> Stat
     """One time step of every neuron; `events` are within what an input channel carries."""
     n_hidden = p.weight.shape[0] - events.shape[1]
     counts = jnp.concatenate([events, state.spikes[:, :n_hidden]], axis=1)
-    isyn = add_in_order(state.isyn, dot(counts, p.weight), counts, p.weight, p.chip)
+    isyn = add_in_order(state.isyn, _charge(p, counts), counts, p.weight, p.chip)
     isyn = isyn - loss_of(isyn, p.part_syn)
     vmem, _ = charge_membrane(state.vmem, p.part_mem, isyn.sum(axis=1), p.bias, p.chip)
     spikes, own = _fire(p, vmem)
     return State(isyn, vmem - own * p.threshold, spikes)
+
+
+def _charge(
+    p: Neurons, counts: Float[Array, "batch sources"]
+) -> Float[Array, "batch synapses neurons"]:
+    parts = [
+        dot(counts[:, slice(*sources)], p.weight[slice(*sources), :, slice(*own)])
+        for sources, own in p.blocks
+    ]
+    return jnp.concatenate(parts, axis=2)
 
 
 def _fire(p: Neurons, vmem: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -109,7 +109,7 @@ def simulate(
     if state is not None:
         held = registers(spec.n_hidden, spec.n_synapses, spec.n_outputs, spec.chip)
         require_state(state, held, batch_of(events, shape))
-    return _run(spec, events, state, record)
+    return _run(spec, _kernel.blocks(spec), events, state, record)
 
 
 def registers(n_hidden: int, n_synapses: int, n_outputs: int, chip: Chip) -> Any:
@@ -127,13 +127,17 @@ def registers(n_hidden: int, n_synapses: int, n_outputs: int, chip: Chip) -> Any
 
 @eqx.filter_jit
 def _run(
-    spec: Spec, events: Int[Array, "*batch time inputs"], state: SimState | None, record: bool
+    spec: Spec,
+    blocks: tuple[_kernel.Block, ...],
+    events: Int[Array, "*batch time inputs"],
+    state: SimState | None,
+    record: bool,
 ) -> Trace:
     arrays, rest = eqx.partition(spec, eqx.is_array)
     cut = jnp.maximum(events - spec.chip.max_spikes_in, 0)
 
     def run(arrays, batched):  # type: ignore[no-untyped-def]
-        return _scan(eqx.combine(arrays, rest), *batched)
+        return _scan(eqx.combine(arrays, rest), blocks, *batched)
 
     def in_one(counts: Array, before: tuple[Array, SimState | None]) -> Trace:
         cut_events, state = before
@@ -148,19 +152,22 @@ def _run(
 
 
 def _scan(
-    spec: Spec, events: Int[Array, "batch time inputs"], state: SimState | None
+    spec: Spec,
+    blocks: tuple[_kernel.Block, ...],
+    events: Int[Array, "batch time inputs"],
+    state: SimState | None,
 ) -> dict[str, Any]:
     """The fields of a Trace that a batch has, for events that the input channels take."""
-    neurons = _kernel.neurons(spec)
+    neurons = _kernel.neurons(spec, blocks)
 
     def step(state, events):  # type: ignore[no-untyped-def]
         state = _kernel.step(neurons, state, events)
-        return state, state
+        return state, _unpack(spec, state)  # apart, so that what nobody reads is not kept
 
     start = _pack(spec, state, len(events))
     counts = jnp.swapaxes(events, 0, 1).astype(jnp.float32)
     end, states = lax.scan(step, start, counts)
-    over_time = _unpack(spec, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states))
+    over_time = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states)
     last = _unpack(spec, end)
     return over_time | {"state": SimState(**{name: last[name] for name in SimState._fields})}
 
