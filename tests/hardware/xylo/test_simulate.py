@@ -1,5 +1,6 @@
 """The simulator computes what the vendor's does, bit for bit, however it is called."""
 
+import dataclasses
 import itertools
 
 import equinox as eqx
@@ -8,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax.hardware.xylo import XYLO_1, XYLO_AUDIO_2, XYLO_IMU, Spec, _arithmetic
+from snnjax.hardware.xylo import XYLO_1, XYLO_AUDIO_2, XYLO_IMU, Spec, _arithmetic, _kernel
 from snnjax.hardware.xylo._simulate import Trace, _run, _scan, simulate
+from snnjax.hardware.xylo._spec import Part
 
 from .reference import evolve
 
@@ -91,7 +93,11 @@ def test_random_networks_match_the_vendors_simulator(core, synapses, aliases, bi
 
 def run_with(monkeypatch, within_range):
     """Traces of random networks, each with `_arithmetic.within_range` replaced and as it is."""
-    replaced = jax.jit(lambda spec, events: Trace(cut_events=0, **_scan(spec, events, None)))
+
+    @jax.jit
+    def replaced(spec, events):
+        return Trace(cut_events=0, **_scan(spec, _kernel.blocks(spec), events, None))
+
     for seed in range(10):
         rng = np.random.default_rng(seed)
         spec = random_spec(rng, 2, 1, 0, 0, SHIFTS[0])
@@ -209,6 +215,26 @@ def test_batch_vmap_jit_and_single_calls_agree(make_spec):
     assert_trees_equal(again, simulate(spec, flat, state=batched.state))
 
 
+def test_a_layer_is_multiplied_with_the_layers_that_feed_it():
+    """Two layers in a row, and then the second feeds itself too."""
+    rng = np.random.default_rng(0)
+    spec = random_spec(rng, 2, 1, 0, 0, SHIFTS[0])
+    w_in, w_rec, w_out = (np.zeros_like(w) for w in (spec.w_in, spec.w_rec, spec.w_out))
+    n, half = spec.n_inputs, HIDDEN // 2
+    w_in[1, 0], w_rec[0, HIDDEN - 1], w_out[HIDDEN - 1, 0] = 90, 90, 90
+    parts = Part("a", half), Part("b", HIDDEN - half), Part("out", OUTPUTS)
+    spec = dataclasses.replace(spec, w_in=w_in, w_rec=w_rec, w_out=w_out, layers=parts)
+    chain = [(0, n), (n, n + half), (n + half, n + HIDDEN)]
+    assert [block.sources for block in _kernel.blocks(spec)] == chain
+    w_rec[HIDDEN - 1, HIDDEN - 1] = 1
+    looped = dataclasses.replace(spec, w_rec=w_rec)
+    assert _kernel.blocks(looped)[1].sources == (n, n + HIDDEN)
+    assert jax.jit(lambda spec: len(_kernel.blocks(spec)))(spec) == 1
+    for same in (spec, looped):
+        raster = random_raster(rng, STEPS)
+        assert_same(simulate(same, raster), evolve(same, raster))
+
+
 def test_vmap_over_networks(make_spec):
     specs = [make_spec(seed) for seed in range(3)]
     raster = np.random.default_rng(0).integers(0, 9, (10, 3))
@@ -221,9 +247,10 @@ def test_vmap_over_networks(make_spec):
 def test_vmap_keeps_the_branch(make_spec):
     """Under vmap `lax.cond` becomes a selection between both branches, computed each time."""
     spec, events = make_spec(), jnp.zeros((4, 1, 10, 3), jnp.int32)
+    blocks = _kernel.blocks(spec)
     for run, has_branch in (
-        (lambda x: _scan(spec, x, None), False),
-        (lambda x: _run(spec, x, None, True), True),
+        (lambda x: _scan(spec, blocks, x, None), False),
+        (lambda x: _run(spec, blocks, x, None, True), True),
     ):
         jaxpr = jax.make_jaxpr(jax.vmap(lambda x, run=run: run(x)))(events)
         assert (" cond[" in str(jaxpr)) == has_branch
