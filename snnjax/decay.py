@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from ._checks import explained
 from ._typing import FloatArray
 
 _LN2 = math.log(2)
@@ -36,43 +37,55 @@ _HALFWAY = 0.4150374992788438
 """log2(4/3): at dash = n + log2(4/3), 1 - 2^-dash is halfway between its values at n and n + 1."""
 
 
+def _floats(x: ArrayLike) -> FloatArray:
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
+
+
+@explained
 @jax.jit
 def tau_to_alpha(tau: ArrayLike, dt: float) -> FloatArray:
     """alpha = exp(-dt/tau)."""
-    return jnp.exp(-dt / jnp.asarray(tau))
+    return jnp.exp(-dt / _floats(tau))
 
 
+@explained
 @jax.jit
 def alpha_to_tau(alpha: ArrayLike, dt: float) -> FloatArray:
     """tau = -dt/ln(alpha), in seconds; infinite for alpha = 1."""
-    alpha = jnp.asarray(alpha)
+    alpha = _floats(alpha)
     return jnp.where(alpha == 1, jnp.inf, -dt / jnp.log(alpha))
 
 
+@explained
 @jax.jit
 def alpha_to_dash(alpha: ArrayLike) -> FloatArray:
     """dash = -log2(1 - alpha)."""
-    return -jnp.log1p(-jnp.asarray(alpha)) / _LN2
+    return -jnp.log1p(-_floats(alpha)) / _LN2
 
 
+@explained
 @jax.jit
 def dash_to_alpha(dash: ArrayLike) -> FloatArray:
     """alpha = 1 - 2^-dash."""
     return 1 - jnp.exp2(-jnp.asarray(dash, float))
 
 
+@explained
 @jax.jit
 def tau_to_dash(tau: ArrayLike, dt: float) -> FloatArray:
     """dash = -log2(1 - exp(-dt/tau)), more precise than by way of alpha."""
-    return -jax.nn.log1mexp(dt / jnp.asarray(tau)) / _LN2
+    return -jax.nn.log1mexp(dt / _floats(tau)) / _LN2
 
 
+@explained
 @jax.jit
 def dash_to_tau(dash: ArrayLike, dt: float) -> FloatArray:
     """tau = -dt/ln(1 - 2^-dash), in seconds."""
     return -dt / jax.nn.log1mexp(_LN2 * jnp.asarray(dash, float))
 
 
+@explained
 @jax.jit
 def nearest_dash(dash: ArrayLike, max_dash: int = 15, min_dash: int = 1) -> Int[Array, "..."]:
     """Round `dash` to the integer n whose decay factor 1 - 2^-n is nearest.

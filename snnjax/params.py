@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ._checks import explained
 from ._tree import Pattern, path_str, select, walk
 from ._typing import FloatArray, PyTree
 
@@ -41,6 +42,7 @@ EQUINOX_FAMILIES: Mapping[type, Mapping[str, str]] = {
 """Families of the fields of equinox's own layers, which carry no metadata of ours."""
 
 
+@explained
 def param(*, family: str, valid: Range | None = None, **kwargs: Any) -> Any:
     """An `eqx.Module` field that holds a parameter of `family`.
 
@@ -57,6 +59,7 @@ def param(*, family: str, valid: Range | None = None, **kwargs: Any) -> Any:
     return eqx.field(metadata={"family": family, "valid": valid}, **kwargs)
 
 
+@explained
 def families(
     model: PyTree, registry: Mapping[type, Mapping[str, str]] = EQUINOX_FAMILIES
 ) -> dict[str, str]:
@@ -81,6 +84,7 @@ def families(
     return found
 
 
+@explained
 def trainable(model: PyTree) -> PyTree:
     """A pytree like `model` that is True at every parameter to be trained, for `eqx.partition`.
 
@@ -94,6 +98,7 @@ def trainable(model: PyTree) -> PyTree:
     return jax.tree.unflatten(jax.tree.structure(model), mask)
 
 
+@explained
 def stop_frozen(model: PyTree) -> PyTree:
     """The same model, in which the parameters that a layer's `frozen` names pass no gradient."""
     return jax.tree.map(
@@ -105,6 +110,7 @@ def stop_frozen(model: PyTree) -> PyTree:
     )
 
 
+@explained
 def ranges(model: PyTree, limits: Mapping[Pattern, Range] | None = None) -> dict[str, Range]:
     """The valid range of every parameter of `model` that has one, by path.
 
@@ -138,6 +144,7 @@ def ranges(model: PyTree, limits: Mapping[Pattern, Range] | None = None) -> dict
     return found
 
 
+@explained
 def check_parameters(model: PyTree, limits: Mapping[Pattern, Range] | None = None) -> None:
     """Raise ValueError where a parameter of `model` is outside of its valid range, or is no number.
 
@@ -171,6 +178,7 @@ def check_parameters(model: PyTree, limits: Mapping[Pattern, Range] | None = Non
         raise ValueError("\n".join(faults))
 
 
+@explained
 def bounded(
     optimizer: optax.GradientTransformation,
     model: PyTree,

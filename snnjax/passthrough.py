@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ._checks import explained
 from ._typing import FloatArray
 
 
@@ -29,24 +30,28 @@ def _with_gradient_of_first(function: Callable[..., FloatArray]) -> Callable[...
     return passing
 
 
+@explained
 @_with_gradient_of_first
 def round_passthrough(x: FloatArray) -> FloatArray:
     """Round to the nearest whole number, half to even; the gradient is 1."""
     return jnp.round(x)
 
 
+@explained
 @_with_gradient_of_first
 def floor_passthrough(x: FloatArray) -> FloatArray:
     """Round down; the gradient is 1."""
     return jnp.floor(x)
 
 
+@explained
 @_with_gradient_of_first
 def ceil_passthrough(x: FloatArray) -> FloatArray:
     """Round up; the gradient is 1."""
     return jnp.ceil(x)
 
 
+@explained
 @_with_gradient_of_first
 def straight_through(x: FloatArray, value: FloatArray) -> FloatArray:
     """Return `value` with the gradient of `x`.
@@ -58,6 +63,7 @@ def straight_through(x: FloatArray, value: FloatArray) -> FloatArray:
     return value
 
 
+@explained
 @_with_gradient_of_first
 def clip_passthrough(x: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Limit `x` to [low, high]; the gradient with respect to `x` is 1 outside the limits too."""

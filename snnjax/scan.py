@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
+from ._checks import explained
 from ._mesh import one_of, settled
 from ._typing import FloatArray, PyTree
 
@@ -32,6 +33,7 @@ _KEPT = jax.checkpoint_policies.save_from_both_policies(
 """Store matrix products, convolutions and named values; recompute the rest."""
 
 
+@explained
 def scan(
     step: Callable[..., tuple[State, Any]],
     state: State,

@@ -18,6 +18,7 @@ from ._arguments import (
 )
 from ._arrays import read_array as read_array, read_arrays as read_arrays
 from ._bytes import MOST_BYTES as MOST_BYTES, read_bytes as read_bytes
+from ._explained import explained as explained, of_kind as of_kind
 from ._text import (
     parse_json as parse_json,
     read_json as read_json,

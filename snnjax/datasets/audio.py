@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import FloatArray
 from ..passthrough import round_passthrough
 
 
+@explained
 def resample(
     audio: Float[Array, " samples"], rate: int, new_rate: int
 ) -> Float[Array, " new_samples"]:
@@ -39,6 +41,7 @@ def resample(
     return jnp.fft.irfft(jnp.pad(kept, (0, missing)), samples) * (samples / len(audio))
 
 
+@explained
 def mel_filters(
     rate: int, window: int, bands: int, low: float, high: float
 ) -> Float[np.ndarray, "frequencies bands"]:
@@ -156,6 +159,7 @@ class MelEvents(eqx.Module):
         """Samples between steps."""
         return round(self.dt * self.rate)
 
+    @explained
     def __call__(self, audio: Float[Array, " samples"]) -> Float[Array, "time bands"]:
         """Event counts of one recording, of samples // hop steps."""
         return self.counts(self.levels(audio))
@@ -165,6 +169,7 @@ class MelEvents(eqx.Module):
         window = round(self.window * self.rate)
         return MelState(jnp.zeros(window), jnp.full((), self.noise))
 
+    @explained
     @eqx.filter_jit
     def step(
         self, x: Float[Array, " hop"], state: MelState | None = None

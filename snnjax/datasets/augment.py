@@ -17,12 +17,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import Key
 
 Levels = Float[Array, "time bands"]
 """Levels of the bands of a spectrogram, in dB."""
 
 
+@explained
 def shift_time(levels: Levels, most: int, *, key: Key, silence: float = -80.0) -> Levels:
     """Move a recording by up to `most` steps, later or earlier, and fill the gap with silence.
 
@@ -37,6 +39,7 @@ def shift_time(levels: Levels, most: int, *, key: Key, silence: float = -80.0) -
     return jax.lax.dynamic_slice_in_dim(padded, start, len(levels))
 
 
+@explained
 def stretch_time(levels: Levels, most: float, *, key: Key, silence: float = -80.0) -> Levels:
     """Change the speed of speech by up to a factor of 1 + most, at the same pitch.
 
@@ -61,6 +64,7 @@ def stretch_time(levels: Levels, most: float, *, key: Key, silence: float = -80.
     return early * (1 - share) + late * share
 
 
+@explained
 def change_gain(levels: Levels, most: float, *, key: Key, silence: float = -80.0) -> Levels:
     """Make a recording louder or quieter by up to `most` dB.
 
@@ -76,6 +80,7 @@ def change_gain(levels: Levels, most: float, *, key: Key, silence: float = -80.0
     return jnp.where(levels > silence, jnp.maximum(levels + gain, silence), silence)
 
 
+@explained
 def add_noise(
     levels: Levels, quietest: float, loudest: float, *, key: Key, silence: float = -80.0
 ) -> Levels:
@@ -101,6 +106,7 @@ def add_noise(
     return jnp.maximum(10 * jnp.log10(10 ** (levels / 10) + power), silence)
 
 
+@explained
 def mask_bands(levels: Levels, widest: int, *, key: Key, silence: float = -80.0) -> Levels:
     """Silence a run of up to `widest` neighbouring bands.
 
@@ -116,6 +122,7 @@ def mask_bands(levels: Levels, widest: int, *, key: Key, silence: float = -80.0)
     return jnp.where(_run(levels.shape[1], widest, key), silence, levels)
 
 
+@explained
 def mask_time(levels: Levels, longest: int, *, key: Key, silence: float = -80.0) -> Levels:
     """Silence a run of up to `longest` steps, in the way of `mask_bands`.
 
@@ -170,6 +177,7 @@ class Augment(eqx.Module):
                 f"got {self.noise[0]} and {self.noise[1]}"
             )
 
+    @explained
     def __call__(self, levels: Levels, *, key: Key) -> Levels:
         """Augment one recording.
 

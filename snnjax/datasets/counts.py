@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import Key
 from .augment import mask_bands, mask_time, shift_time
 
@@ -16,6 +17,7 @@ Counts = Float[Array, "time channels"]
 """Events of each channel in each step."""
 
 
+@explained
 def stretch_counts(counts: Counts, most: float, *, key: Key) -> Counts:
     """The same at another speed: steps go by faster or slower by up to a factor of 1 + most.
 
@@ -62,6 +64,7 @@ class AugmentCounts(eqx.Module):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0; got {getattr(self, name)}")
 
+    @explained
     def __call__(self, counts: Counts, *, key: Key) -> Counts:
         """Another recording of the same word.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from .._checks import explained
 from .._extras import extra
 
 
@@ -17,6 +18,7 @@ class Split(NamedTuple):
     test_y: Int[np.ndarray, " test"]
 
 
+@explained
 def load_digits(test_fraction: float = 0.2, seed: int = 0) -> Split:
     """The digits, split at random with every class in proportion.
 

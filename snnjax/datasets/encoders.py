@@ -8,10 +8,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num
 
-from .._checks import count, positive, require
+from .._checks import count, explained, positive, require
 from .._typing import FloatArray, Key
 
 
+@explained
 def rows_and_columns(
     image: Num[Array, "size size"], steps: int, hold: int = 1, max_events: int = 15
 ) -> Float[Array, "steps channels"]:
@@ -51,6 +52,7 @@ def rows_and_columns(
     return jnp.pad(scan, ((0, steps - hold * size), (0, 0)))
 
 
+@explained
 def evenly(
     image: Float[Array, "*shape"], steps: int, max_events: float = 1.0
 ) -> Float[Array, "steps *shape"]:
@@ -81,6 +83,7 @@ def evenly(
     return _evenly(image, steps, max_events)
 
 
+@explained
 def bernoulli(x: Float[Array, "*shape"], steps: int, *, key: Key) -> Float[Array, "steps *shape"]:
     """Spikes at random, at most one in a step: with the probability x, at each step anew.
 
@@ -97,6 +100,7 @@ def bernoulli(x: Float[Array, "*shape"], steps: int, *, key: Key) -> Float[Array
     return _bernoulli(_from_0_to_1(x), _length(steps), key)
 
 
+@explained
 def poisson(
     x: Float[Array, "*shape"], steps: int, max_events: float = 1.0, *, key: Key
 ) -> Float[Array, "steps *shape"]:
@@ -115,6 +119,7 @@ def poisson(
     return _poisson(_from_0_to_1(x), _length(steps), jnp.float32(max_events), key)
 
 
+@explained
 def latency(
     x: Float[Array, "*shape"], steps: int, *, threshold: float = 0.01, tau: float | None = None
 ) -> Float[Array, "steps *shape"]:
@@ -151,6 +156,7 @@ def latency(
     return _leaky_latency(_from_0_to_1(x), _length(steps), jnp.float32(threshold), jnp.float32(tau))
 
 
+@explained
 def population(
     x: Float[Array, "*shape"], neurons: int, *, low: float, high: float, width: float
 ) -> Float[Array, "*shape neurons"]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import read_wav
+from .._checks import explained, read_wav
 
 _NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 _TEST_INDICES = range(5)
@@ -31,6 +31,7 @@ class Recordings(NamedTuple):
     rate: int
 
 
+@explained
 def load_fsdd(path: str | Path) -> tuple[Recordings, Recordings]:
     """Read the data set from a clone of its repository.
 
@@ -84,6 +85,7 @@ def _read(files: list[tuple[re.Match[str], Path]]) -> Recordings:
     return Recordings(audio, lengths, labels, tuple(match[2] for match, _ in files), rates[0])
 
 
+@explained
 def read_mono(file: Path) -> tuple[Float[np.ndarray, " samples"], int]:
     """Samples from -1 to 1, and the sampling rate, of a WAV of one channel; else ValueError."""
     samples, rate = read_wav(file)

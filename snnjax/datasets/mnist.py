@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from .._checks import read_bytes
+from .._checks import explained, read_bytes
 
 _UINT8 = 8
 _MOST_AXES = 32
@@ -20,6 +20,7 @@ class Mnist(NamedTuple):
     labels: UInt8[np.ndarray, " n"]
 
 
+@explained
 def load_mnist(folder: str | Path, part: Literal["train", "t10k"] = "train") -> Mnist:
     """Images and labels from a folder with the original files, packed (.gz) or not.
 
@@ -45,6 +46,7 @@ def load_mnist(folder: str | Path, part: Literal["train", "t10k"] = "train") -> 
     return Mnist(images, labels)
 
 
+@explained
 def read_idx(path: str | Path) -> UInt8[np.ndarray, "..."]:
     """An array of bytes from an IDX file, packed (.gz) or not.
 

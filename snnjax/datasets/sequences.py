@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .._checks import read_arrays
+from .._checks import explained, read_arrays
 
 MAX_BYTES = 4 << 30
 """Most memory that the arrays of a file, and the raster of an event list, may take."""
@@ -32,6 +32,7 @@ class Sequences(NamedTuple):
     held_out: Bool[np.ndarray, " n"] | None
 
 
+@explained
 def load_sequences(
     path: str | os.PathLike[str], *, dt: float = 1e-3, steps: int | None = None
 ) -> Sequences:

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from .._checks import count, positive, require
+from .._checks import count, explained, positive, require
 from .._typing import FloatArray
 
 
+@explained
 def delta(x: Float[Array, "time *shape"], threshold: float) -> Float[Array, "time 2 *shape"]:
     """Events where a signal changes from one step to the next: up, and down.
 
@@ -29,6 +30,7 @@ def delta(x: Float[Array, "time *shape"], threshold: float) -> Float[Array, "tim
     return _delta(_over_time(x), jnp.float32(threshold))
 
 
+@explained
 def step_forward(
     x: Float[Array, "time *shape"], threshold: float, max_events: int = 1
 ) -> Float[Array, "time 2 *shape"]:

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import Key
 
 Sound = Float[Array, " time"]
@@ -14,6 +15,7 @@ _MOST = 0.999
 """A microphone takes no more than full scale."""
 
 
+@explained
 def mix(sound: Sound, noise: Sound, ratio: Float[Array, ""] | float) -> Sound:
     """Sound with noise of as much less power as `ratio` says, in dB, over all of the recording.
 
@@ -29,6 +31,7 @@ def mix(sound: Sound, noise: Sound, ratio: Float[Array, ""] | float) -> Sound:
     return sound + noise * jnp.sqrt(wanted / jnp.where(other > 0, other, 1))
 
 
+@explained
 def reverberate(sound: Sound, seconds: float, rate: float, *, key: Key) -> Sound:
     """Sound in a room: the direct sound, and echoes that are noise and die away exponentially.
 
@@ -86,6 +89,7 @@ class AugmentSound(eqx.Module):
         """Whether it changes anything."""
         return bool(self.reverb or self.noise is not None or self.gain)
 
+    @explained
     def __call__(self, sound: Sound, *, key: Key) -> Sound:
         """The same word in other surroundings.
 

@@ -19,6 +19,7 @@ A family is a module with these verbs, the same in each:
 import importlib
 from types import ModuleType
 
+from .._checks import explained
 from ._cost import (
     Cost as Cost,
     Cycles as Cycles,
@@ -44,6 +45,7 @@ FAMILIES: dict[str, str] = {
 """The module of each family by its name. They are imported when they are first asked for."""
 
 
+@explained
 def family(of: str | Chip | Spec) -> ModuleType:
     """The module of the family that a chip belongs to.
 

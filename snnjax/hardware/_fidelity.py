@@ -207,7 +207,7 @@ def compare_answers(
             f"{cut_events:,} events of `raster` are beyond what an input channel of the chip takes "
             "in a step; it ignores them, the network does not",
             MappingWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return Fidelity(
         layers=layers,

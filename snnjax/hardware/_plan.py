@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from .. import transforms
+from .._checks import explained
 from .._typing import FloatArray, Key, PyTree
 from ..quant import Transform
 
@@ -31,6 +32,7 @@ class Plan(Transform):
         if isinstance(self.before, Plan):
             raise ValueError("`before` must be a plan from `transforms.plan`; got one for a chip")
 
+    @explained
     def __call__(
         self, x: Any, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> Any:

@@ -6,11 +6,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import explained
 from ..nn import LIF, Chain, Decays, Leaky
 
 Model = TypeVar("Model", bound=Chain)
 
 
+@explained
 def as_lif(network: Model) -> Model:
     """The same network with an `LIF`, which Xylo takes, for every `Leaky` with a synapse.
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from .._checks import InputError
+from .._checks import InputError, explained
 from .._typing import FloatArray, Key, PyTree
 from ..nn import Layer, Records
 
@@ -30,6 +30,7 @@ class Delay(Layer):
     longest: int = eqx.field(static=True)
     dtype: jnp.dtype = eqx.field(static=True)
 
+    @explained
     def __init__(self, steps: ArrayLike, shape: Sequence[int] = (), dtype: jnp.dtype | None = None):
         """Make a layer.
 

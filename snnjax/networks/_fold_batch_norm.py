@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ..nn import Chain, Graph, Network
 
 
+@explained
 def fold_batch_norm(model: Network, statistics: PyTree) -> Network:
     r"""A network without batch norms that computes what `model` computes after training.
 
@@ -85,6 +87,7 @@ def folded(product: Any, norm: eqx.nn.BatchNorm, statistics: eqx.nn.State | None
     return with_values(product, weight, bias)
 
 
+@explained
 def with_values(product: Any, weight: FloatArray, bias: FloatArray | None) -> Any:
     """An `eqx.nn.Linear` or `eqx.nn.Conv` with other weights, and biases even if it had none."""
     if bias is None:
@@ -114,6 +117,7 @@ def _biased(product: Any) -> Any:
     )
 
 
+@explained
 def fold_into(
     weight: Float[Array, "out *inputs"],
     bias: Float[Array, " out"] | None,

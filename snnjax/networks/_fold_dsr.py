@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ..neurons import dsr_fold
 from ..nn import DSR, DSRLIF, IAF, Flatten, Leaky, Sequential, TimeStepDropout
@@ -16,6 +17,7 @@ _PER_CHANNEL = (
 )
 
 
+@explained
 def fold_dsr(model: Sequential) -> tuple[Sequential, PyTree]:
     """Convert a network of DSR neurons to neurons with spikes of 1 at the same steps.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ..nn import IAF, Sequential, TimeStepDropout
 from ._fold_batch_norm import folded
@@ -17,6 +18,7 @@ _WEIGHTED = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 _DROPOUT = eqx.nn.Dropout | TimeStepDropout | eqx.nn.Identity
 
 
+@explained
 def from_ann(
     model: Callable[..., Any],
     data: ArrayLike,

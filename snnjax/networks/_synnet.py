@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .. import decay
-from .._checks import choice, count, is_count, positive, require
+from .._checks import choice, count, explained, is_count, positive, require
 from .._typing import FloatArray, Key
 from ..nn import LEAKS, LIF, Chain, TimeStepDropout
 from ..surrogate import PeriodicExponential, Surrogate
@@ -41,6 +41,7 @@ class SynNet(Chain):
     (5, 2)
     """
 
+    @explained
     def __init__(
         self,
         n_classes: int,

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ..passthrough import straight_through
 from ..surrogate import PiecewiseLinear
@@ -23,6 +24,7 @@ class Hook(Protocol):
     def __call__(self, name: str, x: FloatArray, /) -> FloatArray: ...
 
 
+@explained
 def unchanged(name: str, x: FloatArray) -> FloatArray:
     """The hook that changes nothing."""
     return x
@@ -51,6 +53,7 @@ class Firing(eqx.Module):
     reset: Reset = eqx.field(default="subtract", static=True)
     detach_reset: bool = eqx.field(default=False, static=True)
 
+    @explained
     def __call__(
         self,
         vmem: FloatArray,
@@ -85,6 +88,7 @@ class Firing(eqx.Module):
         return after, spikes
 
 
+@explained
 def after_reset(
     vmem: FloatArray,
     spikes: FloatArray,
@@ -147,11 +151,13 @@ def relax(value: FloatArray, rate: FloatArray, target: FloatArray) -> FloatArray
     return value + rate * (target - value)
 
 
+@explained
 def later(x: FloatArray) -> FloatArray:
     """Each step's value at the step after it, time first; 0 at the first."""
     return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
 
 
+@explained
 def bounded(vmem: FloatArray, min_vmem: FloatArray | None) -> FloatArray:
     """`vmem`, at least `min_vmem`. No gradient passes where vmem is at the bound or below it.
 

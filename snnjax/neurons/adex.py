@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
@@ -46,11 +47,13 @@ class AdExState(NamedTuple):
     adaptation: FloatArray
 
 
+@explained
 def init(v_leak: FloatArray, shape: Shape, dtype: jnp.dtype | None = None) -> AdExState:
     """The resting state without an upswing: vmem = v_leak, no adaptation."""
     return AdExState(v_leak + jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: AdExParams,
     state: AdExState,

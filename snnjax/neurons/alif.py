@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, bounded, leak, synapse as current, unchanged
 
@@ -45,12 +46,14 @@ class ALIFState(NamedTuple):
     adaptation: FloatArray
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None, *, synapse: bool = False) -> ALIFState:
     """The resting state: everything zero; with a current if there is a `synapse`."""
     isyn = jnp.zeros(shape, dtype) if synapse else None
     return ALIFState(jnp.zeros(shape, dtype), isyn, jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: ALIFParams,
     state: ALIFState,

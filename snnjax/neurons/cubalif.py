@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
@@ -40,11 +41,13 @@ class CubaLIFState(NamedTuple):
     isyn: FloatArray
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None) -> CubaLIFState:
     """The state that NIR's reference starts from: everything zero."""
     return CubaLIFState(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: CubaLIFParams,
     state: CubaLIFState,

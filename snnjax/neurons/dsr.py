@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import explained
 from .._mesh import error_if, scan, varying_as
 from .._typing import FloatArray
 from ..passthrough import clip_passthrough
@@ -86,6 +87,7 @@ OFFICIAL_LIF = DSRLIF(tau=1.0, lower_bound=5e-4, bound="project")
 """The authors' LIF of CIFAR-10; theta starts at 0.3."""
 
 
+@explained
 def dsr_if(x: FloatArray, theta: FloatArray, settings: DSRIF = DSRIF()) -> FloatArray:  # noqa: B008
     """An IF neuron over a whole sequence, from rest.
 
@@ -104,6 +106,7 @@ def dsr_if(x: FloatArray, theta: FloatArray, settings: DSRIF = DSRIF()) -> Float
     return run(x, theta, settings)[0]
 
 
+@explained
 def dsr_lif(x: FloatArray, theta: FloatArray, settings: DSRLIF = DSRLIF()) -> FloatArray:  # noqa: B008
     """A LIF neuron over a whole sequence, from rest.
 
@@ -122,6 +125,7 @@ def dsr_lif(x: FloatArray, theta: FloatArray, settings: DSRLIF = DSRLIF()) -> Fl
     return run(x, theta, settings)[0]
 
 
+@explained
 def run(
     x: FloatArray,
     theta: FloatArray,
@@ -161,6 +165,7 @@ class Rule(NamedTuple):
     tau: float | None = None
 
 
+@explained
 def rule_of(settings: DSRIF | DSRLIF) -> Rule:
     """The numbers of a neuron with these settings."""
     if isinstance(settings, DSRIF):

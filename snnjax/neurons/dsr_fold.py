@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from .dsr import DSRIF, DSRLIF, rule_of
 
@@ -50,6 +51,7 @@ class Folded(NamedTuple):
         )
 
 
+@explained
 def fold(theta: FloatArray, settings: DSRIF | DSRLIF) -> Folded:
     """The ordinary neuron that fires when a DSR neuron does.
 
@@ -73,6 +75,7 @@ def fold(theta: FloatArray, settings: DSRIF | DSRLIF) -> Folded:
     )
 
 
+@explained
 def scale_inputs(weight: FloatArray, amplitude: FloatArray, groups: int = 1) -> FloatArray:
     """The weights of a linear or convolutional layer that takes unit spikes for those of a height.
 

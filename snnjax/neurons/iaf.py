@@ -25,6 +25,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ..surrogate import Surrogate, whole_thresholds
 from ._mechanics import Firing, Hook, Shape, bounded, later, unchanged
@@ -44,11 +45,13 @@ class IAFState(NamedTuple):
     vmem: FloatArray
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None) -> IAFState:
     """The resting state: everything zero."""
     return IAFState(jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: IAFParams,
     state: IAFState,
@@ -73,6 +76,7 @@ def step(
     return IAFState(bounded(vmem, params.min_vmem)), spikes
 
 
+@explained
 def closed_form(
     threshold: FloatArray, state: IAFState, x: FloatArray, *, surrogate: Surrogate
 ) -> tuple[IAFState, FloatArray, FloatArray]:

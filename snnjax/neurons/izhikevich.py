@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, unchanged
 
@@ -41,12 +42,14 @@ class IzhikevichState(NamedTuple):
     recovery: FloatArray
 
 
+@explained
 def init(b: FloatArray, shape: Shape, dtype: jnp.dtype | None = None) -> IzhikevichState:
     """The state that the paper starts from: vmem = -65 mV, recovery = b*vmem."""
     vmem = jnp.full(shape, -65.0, dtype)
     return IzhikevichState(vmem, b * vmem)
 
 
+@explained
 def step(
     params: IzhikevichParams,
     state: IzhikevichState,

@@ -29,6 +29,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import (
     Firing,
@@ -60,12 +61,14 @@ class LeakyState(NamedTuple):
     spikes: FloatArray
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None, *, synapse: bool = False) -> LeakyState:
     """The resting state: everything zero; with a current if there is a `synapse`."""
     isyn = jnp.zeros(shape, dtype) if synapse else None
     return LeakyState(jnp.zeros(shape, dtype), isyn, jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: LeakyParams,
     state: LeakyState,
@@ -103,6 +106,7 @@ def step(
     return LeakyState(bounded(vmem, params.min_vmem), isyn, spikes), spikes
 
 
+@explained
 def settled(params: LeakyParams, state: LeakyState, *, fire: Firing) -> FloatArray:
     """The membrane potentials after the delayed reset of the last step's spikes, and nothing else.
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Hook, Shape, bounded, leak, synapse as current, unchanged
 
@@ -35,11 +36,13 @@ class LIState(NamedTuple):
     isyn: FloatArray | None
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None, *, synapse: bool = False) -> LIState:
     """The resting state: everything zero; with a current if there is a `synapse`."""
     return LIState(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype) if synapse else None)
 
 
+@explained
 def step(
     params: LIParams,
     state: LIState,

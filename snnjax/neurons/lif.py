@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, unchanged
 
@@ -43,6 +44,7 @@ class LIFState(NamedTuple):
     spikes: Float[Array, "*shape"]
 
 
+@explained
 def init(shape: Shape, synapses: int = 1, dtype: jnp.dtype | None = None) -> LIFState:
     """The resting state: everything zero."""
     sizes = (shape,) if isinstance(shape, int) else shape
@@ -51,6 +53,7 @@ def init(shape: Shape, synapses: int = 1, dtype: jnp.dtype | None = None) -> LIF
     )
 
 
+@explained
 def step(
     params: LIFParams,
     state: LIFState,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
@@ -36,11 +37,13 @@ class LIFEulerState(NamedTuple):
     vmem: FloatArray
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None) -> LIFEulerState:
     """The state that NIR's reference starts from: everything zero."""
     return LIFEulerState(jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: LIFEulerParams,
     state: LIFEulerState,

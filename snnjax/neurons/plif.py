@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._mechanics import Firing, Hook, Shape, relax, unchanged
 
@@ -37,21 +38,25 @@ class PLIFState(NamedTuple):
     vmem: FloatArray
 
 
+@explained
 def tau_to_w(tau: ArrayLike) -> FloatArray:
     """The w that gives a time constant of `tau` steps, above 1: w = -ln(tau - 1)."""
     return -jnp.log(jnp.asarray(tau) - 1)
 
 
+@explained
 def w_to_tau(w: ArrayLike) -> FloatArray:
     """The time constant in steps: tau = 1/sigmoid(w)."""
     return 1 / jax.nn.sigmoid(jnp.asarray(w))
 
 
+@explained
 def init(shape: Shape, dtype: jnp.dtype | None = None) -> PLIFState:
     """The state that SpikingJelly's starts from where v_reset is 0: everything zero."""
     return PLIFState(jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     params: PLIFParams,
     state: PLIFState,

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ._mechanics import Shape
 
@@ -24,11 +25,13 @@ class RecurrentState(NamedTuple):
     output: FloatArray
 
 
+@explained
 def init(inner: PyTree, shape: Shape, dtype: jnp.dtype | None = None) -> RecurrentState:
     """No output yet, around the resting state `inner` of a kernel of `shape`."""
     return RecurrentState(inner, jnp.zeros(shape, dtype))
 
 
+@explained
 def step(
     kernel: Callable[[Any, FloatArray], tuple[Any, FloatArray]],
     connect: Callable[[FloatArray], FloatArray],
@@ -51,6 +54,7 @@ def step(
     return RecurrentState(inner, y), y
 
 
+@explained
 def dense(
     w_rec: Float[Array, "neurons neurons"], bias: FloatArray | None = None
 ) -> Callable[[FloatArray], FloatArray]:
@@ -63,6 +67,7 @@ def dense(
     return connect
 
 
+@explained
 def convolution(
     w_rec: Float[Array, "channels channels height width"], bias: FloatArray | None = None
 ) -> Callable[[FloatArray], FloatArray]:
@@ -84,6 +89,7 @@ def convolution(
     return connect
 
 
+@explained
 def fed_back(
     w_rec: Float[Array, "..."], y: Float[Array, "*shape"], shape: tuple[int, ...]
 ) -> FloatArray:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ._mechanics import Firing, Shape
 
@@ -30,11 +31,13 @@ class RefractoryState(NamedTuple):
     remaining: Int[Array, "..."]
 
 
+@explained
 def init(inner: PyTree, shape: Shape) -> RefractoryState:
     """Every neuron of `shape` ready, around the resting state `inner` of a kernel."""
     return RefractoryState(inner, jnp.zeros(shape, jnp.int32))
 
 
+@explained
 def step(
     kernel: Callable[..., tuple[Any, FloatArray]],
     state: RefractoryState,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
-from .._checks import above, positive
+from .._checks import above, explained, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, adex
 from ..params import param
@@ -45,6 +45,7 @@ class AdEx(Neuron):
 
     hookable: ClassVar = ("vmem", "adaptation")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

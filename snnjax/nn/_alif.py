@@ -7,7 +7,7 @@ import equinox as eqx
 from jax.typing import ArrayLike
 
 from .. import decay
-from .._checks import positive
+from .._checks import explained, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, alif
 from ..params import param
@@ -38,6 +38,7 @@ class ALIF(Neuron):
 
     hookable: ClassVar = ("vmem", "isyn", "adaptation")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

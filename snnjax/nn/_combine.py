@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import InputError, shape_of
+from .._checks import InputError, explained, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
 from ._dsr import DSR
@@ -26,6 +26,7 @@ class Chain(Network):
     """
 
     # Here and below for type checkers, which else derive `__init__` from the fields.
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         super().__init__(*layers)
 
@@ -47,6 +48,7 @@ class Sequential(Chain):
     Layers may have names: `Sequential(("hidden", LIF(...)), ...)` or `Sequential({"hidden": ...})`.
     """
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         super().__init__(*layers)
 
@@ -54,6 +56,7 @@ class Sequential(Chain):
 class Residual(Chain):
     """Layers with a connection past them: the output is the input plus that of the layers."""
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         super().__init__(*layers)
 
@@ -74,6 +77,7 @@ class Residual(Chain):
 class Branches(Network):
     """Layers side by side, each over the whole sequence, their outputs joined."""
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         super().__init__(*layers)
 
@@ -100,6 +104,7 @@ class Parallel(Branches):
     With a layer that gives its input as its output, `lambda x: x`, it is a residual connection.
     """
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         super().__init__(*layers)
 
@@ -119,6 +124,7 @@ class Concatenate(Branches):
 
     axis: int = eqx.field(static=True)
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block], axis: int = 0):
         """Make a network.
 
@@ -166,6 +172,7 @@ class Recurrent(Network):
 
     shape: tuple[int, ...] = eqx.field(static=True)
 
+    @explained
     def __init__(
         self,
         layer: Block,

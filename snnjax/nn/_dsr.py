@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._checks import array_of, choice, positive, require, shape_of
+from .._checks import array_of, choice, explained, positive, require, shape_of
 from .._mesh import scan
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import dsr
@@ -99,6 +99,7 @@ class DSRIF(DSR):
     `DSRIFNode`.
     """
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],
@@ -157,6 +158,7 @@ class DSRLIF(DSR):
     `DSRLIFNode`.
     """
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
-from .._checks import positive
+from .._checks import explained, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, cubalif, lif_euler
 from ..params import param
@@ -33,6 +33,7 @@ class LIFEuler(Neuron):
 
     hookable: ClassVar = ("vmem",)
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],
@@ -119,6 +120,7 @@ class CubaLIF(Neuron):
 
     hookable: ClassVar = ("vmem", "isyn")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

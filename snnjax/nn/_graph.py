@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import InputError, shape_of
+from .._checks import InputError, explained, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..scan import scan
 from ._combine import output_shape
@@ -56,6 +56,7 @@ class Graph(Network):
     stages: tuple[Stage, ...] = eqx.field(static=True)
     sizes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
+    @explained
     def __init__(
         self,
         nodes: Mapping[str, Block],

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import Firing, Hook, Reset, iaf
 from ..params import param, stop_frozen
@@ -32,6 +33,7 @@ class IAF(Neuron):
 
     hookable: ClassVar = ("vmem",)
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

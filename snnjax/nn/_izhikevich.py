@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
-from .._checks import above, positive
+from .._checks import above, explained, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, izhikevich
 from ..params import param
@@ -39,6 +39,7 @@ class Izhikevich(Neuron):
 
     hookable: ClassVar = ("vmem", "recovery")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

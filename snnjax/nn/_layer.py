@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from .._checks import InputError
+from .._checks import InputError, explained
 from .._mesh import varying_as
 from .._typing import FloatArray, Key, PyTree
 from ..quant import Transform
@@ -30,6 +30,7 @@ class Hooks(eqx.Module):
 
     transforms: dict[str, Transform]
 
+    @explained
     def __call__(
         self,
         name: str,
@@ -67,6 +68,7 @@ class Layer(eqx.Module):
     def initial_state(self) -> PyTree:
         """The resting state."""
 
+    @explained
     def step(
         self, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
     ) -> tuple[FloatArray, PyTree]:
@@ -105,6 +107,7 @@ class Layer(eqx.Module):
             name if `record`, else an empty dictionary.
         """
 
+    @explained
     def __call__(
         self, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
     ) -> tuple[FloatArray, PyTree]:
@@ -171,6 +174,7 @@ def or_at_rest(state: PyTree, rest: PyTree) -> PyTree:
     return state
 
 
+@explained
 def record(
     layer: Layer, x: ArrayLike, state: PyTree = None, *, key: Key | None = None
 ) -> tuple[FloatArray, PyTree, Records]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, leaky
 from ..params import param
@@ -35,6 +36,7 @@ class Leaky(Neuron):
 
     hookable: ClassVar = ("vmem", "isyn")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],
@@ -117,6 +119,7 @@ class Leaky(Neuron):
 class Synaptic(Leaky):
     """`Leaky` with a synapse, its arguments in the order of snnTorch's `Synaptic`."""
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

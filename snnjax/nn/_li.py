@@ -6,7 +6,7 @@ from typing import ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
-from .._checks import positive
+from .._checks import explained, positive
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, li
 from ._leak import Leak, Leaks, Pair, make_leak, time_constants
@@ -32,6 +32,7 @@ class LI(Neuron):
     hookable: ClassVar = ("vmem", "isyn")
     fires: ClassVar = False
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

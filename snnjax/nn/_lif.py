@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from .._checks import InputError, array_of, count, positive, require
+from .._checks import InputError, array_of, count, explained, positive, require
 from .._typing import FloatArray, Key
 from ..neurons import Firing, Hook, Reset, lif
 from ..params import param
@@ -45,6 +45,7 @@ class LIF(Neuron):
 
     hookable: ClassVar = ("vmem", "isyn")
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 
-from .._checks import InputError
+from .._checks import InputError, explained
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Hooks, Layer, Records
 from ._static import alike, apply_static, require_one_argument, static_state
@@ -37,6 +37,7 @@ class Network(Layer):
     names: tuple[str | None, ...] = eqx.field(static=True)
     on_output: Hooks | None
 
+    @explained
     def __init__(self, *layers: Entry | Mapping[str, Block]):
         """Make a network.
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._checks import shape_of
+from .._checks import explained, shape_of
 from .._typing import FloatArray, Key, PyTree
 from ..neurons import Firing, Hook, recurrent as recurrence, refractory as refractoriness, unchanged
 from ..params import stop_frozen
@@ -48,6 +48,7 @@ class Neuron(Layer):
     hookable: eqx.AbstractClassVar[tuple[str, ...]]
     fires: ClassVar[bool] = True
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._typing import FloatArray
 from ..neurons import Firing, Hook, Reset, plif
 from ..params import param
@@ -33,6 +34,7 @@ class PLIF(Neuron):
 
     hookable: ClassVar = ("vmem",)
 
+    @explained
     def __init__(
         self,
         shape: int | Sequence[int],

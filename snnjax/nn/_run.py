@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._checks import count
+from .._checks import count, explained
 from .._mesh import scan
 from .._typing import FloatArray, Key, PyTree
 from ._layer import Layer, as_float, or_at_rest, require_layer
 
 
+@explained
 def run_batch(
     model: Layer,
     x: ArrayLike,
@@ -56,6 +57,7 @@ def run_batch(
     )(x, state, keys)
 
 
+@explained
 def statistics(state: PyTree) -> PyTree:
     """Of a network's state, the running statistics alone: all neurons are at rest again."""
     if type(state) is tuple:
@@ -73,6 +75,7 @@ def _is_statistics(node: Any) -> bool:
     return isinstance(node, eqx.nn.State)
 
 
+@explained
 def run_chunked(
     model: Layer,
     x: ArrayLike,

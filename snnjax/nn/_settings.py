@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._checks import array_of, choice, count, names_among, require
+from .._checks import array_of, choice, count, explained, names_among, require
 from .._typing import FloatArray, Key
 from ..neurons import Firing, Reset
 from ..surrogate import PiecewiseLinear, Surrogate
@@ -78,6 +78,7 @@ def frozen_names(layer: eqx.Module, frozen: Sequence[str]) -> tuple[str, ...]:
     return names_among("frozen", frozen, known)
 
 
+@explained
 def per_neuron(
     name: str, value: ArrayLike, shape: tuple[int, ...], *, above: float | None = None
 ) -> FloatArray:
@@ -92,6 +93,7 @@ def per_neuron(
     return array
 
 
+@explained
 def optional(
     name: str, value: ArrayLike | None, shape: tuple[int, ...], *, above: float | None = None
 ) -> FloatArray | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 
-from .._checks import require
+from .._checks import explained, require
 from .._typing import FloatArray, Key
 
 
@@ -29,6 +29,7 @@ class TimeStepDropout(eqx.Module):
     def __check_init__(self) -> None:
         require(0 <= self.p <= 1, "p", self.p, "a probability, from 0 to 1")
 
+    @explained
     def __call__(self, x: FloatArray, *, key: Key | None = None) -> FloatArray:
         """One time step of any shape.
 
@@ -51,6 +52,7 @@ class SumPool1d(eqx.nn.Pool):
     `eqx.nn.AvgPool1d` times the size of the window.
     """
 
+    @explained
     def __init__(
         self,
         kernel_size: int | Sequence[int],
@@ -74,6 +76,7 @@ class SumPool2d(eqx.nn.Pool):
     `eqx.nn.AvgPool2d` times the size of the window.
     """
 
+    @explained
     def __init__(
         self,
         kernel_size: int | Sequence[int],
@@ -94,6 +97,7 @@ class SumPool2d(eqx.nn.Pool):
 class Flatten(eqx.Module):
     """All of a time step in one row, `(channels, height, width)` to `(neurons,)`."""
 
+    @explained
     def __call__(self, x: FloatArray, *, key: Key | None = None) -> FloatArray:
         """One time step of any shape; `key` is not used."""
         return x.ravel()

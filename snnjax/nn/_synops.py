@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._tree import modules_with_path
 from .._typing import FloatArray
 from ..neurons import later, recurrent
@@ -18,6 +19,7 @@ from ._neuron import Neuron
 _PRODUCT = eqx.nn.Linear | eqx.nn.Conv | eqx.nn.ConvTranspose
 
 
+@explained
 def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     """Synaptic operations of every layer with weights, over a whole sequence.
 
@@ -47,6 +49,7 @@ def synops(model: Layer, x: FloatArray, records: Records) -> Records:
     }
 
 
+@explained
 def fan_out(layer: Any, shape: tuple[int, ...], *, zeros: bool = True) -> FloatArray:
     """The number of synapses of each input of a layer.
 

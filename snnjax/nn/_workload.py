@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._tree import leaves_with_path
 from ._layer import Layer, Records, as_float
 from ._synops import fan_out, inputs_of
@@ -85,6 +86,7 @@ class Workload(NamedTuple):
         )
 
 
+@explained
 def workload(model: Layer, x: ArrayLike, records: Records) -> Workload:
     """The metrics of NeuroBench for a network on one sequence.
 

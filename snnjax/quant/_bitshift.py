@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .. import decay
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import choice, floats, like, straight_through, whole, wide
 from ._transform import Transform
@@ -15,6 +16,7 @@ Mode: TypeAlias = Literal["nearest", "tau"]
 _SPAN = {"nearest": (1, 15), "tau": (0, None)}
 
 
+@explained
 def bitshift_decay(
     alpha: FloatArray,
     max_dash: int | None = None,
@@ -93,6 +95,7 @@ class Bitshift(Transform):
     def __check_init__(self) -> None:
         _span(self.max_dash, self.min_dash, self.mode)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import Real, between, cast, floats, like, other_axes, share, straight_through, wide
 from ._transform import Transform
@@ -41,6 +42,7 @@ class Binary(Transform):
         total = jnp.sum(jnp.abs(x), axis=other_axes(x, self.axis), keepdims=True)
         return total / max(share(x, self.axis), 1)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:
@@ -90,6 +92,7 @@ class Ternary(Transform):
         count = jnp.sum(jnp.where(kept, 1.0, 0.0), axis=others, keepdims=True)
         return total / jnp.maximum(count, 1)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import (
     Count,
@@ -169,6 +170,7 @@ class Int(Transform):
         zero_point = self._zero_point(x, scale)
         return (_nearest(x / scale, *self._span(x, zero_point)) + zero_point).astype(jnp.int32)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ..passthrough import round_passthrough
 from ._arrays import Count, cast, floats, like, other_axes, peak, usable, whole, wide
@@ -10,6 +11,7 @@ from ._scale import highest_integer
 from ._transform import Transform
 
 
+@explained
 def int_quant(
     x: FloatArray,
     bits: Count = 8,
@@ -93,6 +95,7 @@ class IntQuant(Transform):
     def __check_init__(self) -> None:
         _check(self.bits, self.max_bits, self.map_to_max)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

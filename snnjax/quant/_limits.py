@@ -5,6 +5,7 @@ from numbers import Number
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ..passthrough import round_passthrough
 from ._arrays import Real, cast, clip_cut, floats, like, straight_through, wide
@@ -29,6 +30,7 @@ class Round(Transform):
         if isinstance(self.step, Number) and not self.step > 0:
             raise ValueError(f"`step` must be above 0; got {self.step!r}")
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:
@@ -58,6 +60,7 @@ class Clip(Transform):
         if isinstance(low, Number) and isinstance(high, Number) and not low <= high:
             raise ValueError(f"`low` must not be above `high`; got {low} and {high}")
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import Real, between, cast, floats, like, needed_key, wide
 from ._transform import Transform
@@ -11,6 +12,7 @@ from ._transform import Transform
 _RATE = "a probability, from 0 to below 1"
 
 
+@explained
 def dropout(
     x: FloatArray,
     rate: Real,
@@ -78,6 +80,7 @@ class Dropout(Transform):
     def __check_init__(self) -> None:
         between("rate", self.rate, 0, 1 - 1e-9, _RATE)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:
@@ -85,6 +88,7 @@ class Dropout(Transform):
         return dropout(x, self.rate, key=own, rescale=self.rescale, shared=self.shared)
 
 
+@explained
 def mismatch(x: FloatArray, std: Real = 0.1, *, key: Key | None) -> FloatArray:
     """Multiply each number by a random factor around 1, as the mismatch of analogue circuits does.
 
@@ -129,6 +133,7 @@ class Mismatch(Transform):
     def __check_init__(self) -> None:
         between("std", self.std, 0, float("inf"), "at least 0")
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

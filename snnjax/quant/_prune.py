@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import Real, between, cast, floats, other_axes, straight_through
 from ._transform import Transform
@@ -10,6 +11,7 @@ from ._transform import Transform
 _SHARE = "a share, from 0 to 1"
 
 
+@explained
 def prune(x: FloatArray, sparsity: Real, *, axis: int | None = None) -> FloatArray:
     """Set the share `sparsity` of the numbers, those of the smallest magnitude, to zero.
 
@@ -60,6 +62,7 @@ class Prune(Transform):
     def __check_init__(self) -> None:
         between("sparsity", self.sparsity, 0, 1, _SHARE)
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ..passthrough import floor_passthrough, round_passthrough
 from ._arrays import Count, Real, cast, choice, floats, like, needed_key, other_axes, whole, wide
@@ -18,6 +19,7 @@ Grid: TypeAlias = Literal["endpoints", "zero"]
 Range: TypeAlias = tuple[Real, Real]
 
 
+@explained
 def deterministic_rounding(
     x: FloatArray,
     num_levels: Count = 256,
@@ -77,6 +79,7 @@ def deterministic_rounding(
     return _rounded(x, settings, round_passthrough)
 
 
+@explained
 def stochastic_rounding(
     x: FloatArray,
     num_levels: Count = 256,
@@ -225,6 +228,7 @@ class DeterministicRounding(_Rounding):
         clip: whether to limit numbers outside of a given `input_range`.
     """
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:
@@ -244,6 +248,7 @@ class StochasticRounding(_Rounding):
         clip: whether to limit numbers outside of a given `input_range`.
     """
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._arrays import Count, cast, other_axes, peak, share, smallest, usable, wide
 
@@ -16,6 +17,7 @@ def highest_integer(bits: Count) -> Count:
     return (1 << (bits - 1)) - 1
 
 
+@explained
 def int_scale(x: FloatArray, bits: Count, axis: int | None = None) -> FloatArray:
     """The scale that maps the largest magnitude to the largest integer: max|x| / (2^(bits-1) - 1).
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ._arrays import Count, Real, cast, floats, like, straight_through, whole, wide
 from ._scale import highest_integer
@@ -19,6 +20,7 @@ _MAX_BITS = 16
 _SWEPT_BITS = 8
 
 
+@explained
 def state_levels(
     bits: int = 8,
     uniform: bool = True,
@@ -68,6 +70,7 @@ def state_levels(
     return scale * jnp.asarray(table, scale.dtype)
 
 
+@explained
 def state_quant(
     x: FloatArray,
     bits: Count = 8,
@@ -268,6 +271,7 @@ class StateQuant(Transform):
             self.multiplier,
         )
 
+    @explained
     def __call__(
         self, x: FloatArray, *, key: Key | None = None, threshold: FloatArray | None = None
     ) -> FloatArray:

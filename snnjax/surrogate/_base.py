@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
@@ -62,6 +63,7 @@ class Surrogate(eqx.Module):
         """
         return jnp.zeros_like(vmem)
 
+    @explained
     def __call__(self, vmem: FloatArray, threshold: FloatArray, max_spikes: Cap) -> FloatArray:
         """The number of spikes of each neuron.
 
@@ -86,6 +88,7 @@ def _fire(
     return jnp.where(vmem < threshold, 0, spikes).astype(vmem.dtype)
 
 
+@explained
 def whole_thresholds(vmem: FloatArray, threshold: FloatArray) -> FloatArray:
     """The largest whole n with n*threshold <= vmem; 0 where the threshold is 0 or below.
 

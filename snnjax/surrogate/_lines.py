@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from .._typing import FloatArray
 from ._base import Setting, StepSurrogate
 
@@ -67,6 +68,7 @@ class FromFunction(StepSurrogate):
         return jax.jvp(self.function, (x,), (jnp.ones_like(x),))[1]
 
 
+@explained
 def from_function(
     function: Callable[[FloatArray], FloatArray],
     derivative: Callable[[FloatArray], FloatArray] | None = None,

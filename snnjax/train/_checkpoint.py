@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import explained
 from .._extras import extra
 from .._tree import leaves_with_path, map_with_path
 
@@ -42,6 +43,7 @@ class Checkpoints:
         ImportError: if orbax is missing, naming the extra that brings it.
     """
 
+    @explained
     def __init__(self, path: str | os.PathLike[str], *, keep: int | None = 2):
         with extra("train"):
             import orbax.checkpoint as ocp
@@ -121,6 +123,7 @@ class Checkpoints:
             _sync(self.path / str(saved))
 
 
+@explained
 def save_checkpoint(path: str | os.PathLike[str], tree: object) -> None:
     """Write the arrays of `tree` to the folder `path`, in place of the checkpoint that is there.
 
@@ -147,6 +150,7 @@ def save_checkpoint(path: str | os.PathLike[str], tree: object) -> None:
         checkpoints.remove_before(step)
 
 
+@explained
 def load_checkpoint(path: str | os.PathLike[str], like: T) -> T:
     """A pytree like `like` with the arrays of a checkpoint, the newest of several.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import read_arrays, read_json
+from .._checks import explained, read_arrays, read_json
 from .._files import cache_folder, write_whole
 from ..datasets import MelEvents
 from ..hardware.xylo.frontend import Audio3, BandPass, Imu
@@ -26,6 +26,7 @@ _BATCH = 64
 """Recordings at once: more take more memory, and are not faster."""
 
 
+@explained
 def front_end_text(front_end: FrontEnd) -> str:
     """A front end's settings as JSON, every register of a chip's included."""
     (kind,) = (name for name, cls in _KINDS.items() if type(front_end) is cls)
@@ -36,11 +37,13 @@ def front_end_text(front_end: FrontEnd) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
+@explained
 def save_front_end(front_end: FrontEnd, path: str | os.PathLike[str]) -> None:
     """Write a front end's settings to a file, whole or not at all."""
     write_whole(path, front_end_text(front_end))
 
 
+@explained
 def load_front_end(path: str | os.PathLike[str]) -> FrontEnd:
     """Read what `save_front_end` wrote.
 

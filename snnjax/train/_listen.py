@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import explained
 from .._typing import FloatArray, PyTree
 from ..datasets import MelEvents
 from ..hardware import xylo
@@ -32,6 +33,7 @@ class Heard(NamedTuple):
     answer: int
 
 
+@explained
 def listen(
     blocks: Iterable[Float[np.ndarray, " samples"]],
     front: MelEvents | Audio3,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from .._checks import explained
 from .._typing import FloatArray, Key, PyTree
 from ..params import trainable
 
@@ -31,12 +32,14 @@ class TrainState(eqx.Module):
     epoch: Int[Array, ""]
 
 
+@explained
 def init_state(model: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first epoch."""
     opt_state = optimizer.init(eqx.filter(model, trainable(model)))
     return TrainState(model, opt_state, jnp.zeros((), jnp.int32))
 
 
+@explained
 def make_epoch(
     loss: Loss,
     optimizer: optax.GradientTransformation,
@@ -89,6 +92,7 @@ def make_epoch(
     return eqx.filter_jit(epoch) if compiled == "epoch" else epoch
 
 
+@explained
 def run_epochs(
     epoch: Epoch, state: TrainState, data: PyTree, epochs: int, key: Key
 ) -> Iterator[tuple[TrainState, Metrics]]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import quant
+from .._checks import explained
 from .._tree import modules_with_path, path_str
 from .._typing import FloatArray, Key, PyTree
 from ..params import families as families_of
@@ -19,6 +20,7 @@ Outputs: TypeAlias = Callable[[PyTree, PyTree, Key], FloatArray]
 Divergence: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 
+@explained
 def kl_divergence(
     logits: Float[Array, "*batch classes"], others: Float[Array, "*batch classes"]
 ) -> Float[Array, ""]:
@@ -32,6 +34,7 @@ def kl_divergence(
     return (jnp.exp(log_p) * (log_p - log_q)).sum(-1).mean()
 
 
+@explained
 def attack(
     loss: Callable[[PyTree], FloatArray],
     model: PyTree,
@@ -94,6 +97,7 @@ def attack(
     return moved(change, attacked, rest)
 
 
+@explained
 def adversarial_loss(
     outputs: Outputs,
     task: Callable[[FloatArray, PyTree], tuple[FloatArray, Metrics]],
@@ -188,6 +192,7 @@ class MismatchSweep(NamedTuple):
         return {name: array.tolist() for name, array in self._asdict().items()}
 
 
+@explained
 def mismatch_sweep(
     evaluate: Callable[[PyTree], FloatArray],
     model: PyTree,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from .._checks import explained
 from .._typing import FloatArray, Key
 from ..hardware import ParameterReport, family
 from ..nn import Network
@@ -142,6 +143,7 @@ def count_right(spikes: FloatArray, labels: Int[Array, " n"]) -> int:
     return int(np.asarray(right(spikes, labels)).sum())
 
 
+@explained
 def right(spikes: FloatArray, labels: Int[Array, " n"]) -> Bool[Array, " n"]:
     """Whether the neuron of the label spiked most, for spikes of shape (n, steps, classes).
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 
+from .._checks import explained
 from .._tree import Pattern, leaves_with_path, map_with_path, modules_with_path, select
 from .._typing import Key, PyTree
 from ..nn import Hooks
@@ -20,6 +21,7 @@ Where: TypeAlias = Mapping[Pattern | Predicate, Transform | None]
 ByLayer: TypeAlias = Mapping[Pattern | type, Transform | None]
 
 
+@explained
 def plan(
     model: PyTree,
     by_family: Mapping[str, Transform | None] | None = None,
@@ -79,6 +81,7 @@ def plan(
     return _with_hooks(mirror, {path.removeprefix("."): h for path, h in hooks.items()})
 
 
+@explained
 def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
     """A copy of the model with transformed parameters, activations and states.
 
@@ -106,6 +109,7 @@ def apply(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
     return _map(transformed, plan, model)
 
 
+@explained
 def burn_in(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
     """A copy of the model with transformed parameters only, to keep after training.
 
@@ -125,6 +129,7 @@ def burn_in(plan: PyTree, model: PyTree, *, key: Key | None = None) -> PyTree:
     return _map(transformed, plan, model)
 
 
+@explained
 def merge(first: PyTree, second: PyTree) -> PyTree:
     """A plan with the rules of both; `second` wins where both have one.
 

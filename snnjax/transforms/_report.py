@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import explained
 from .._tree import leaves_with_path
 from .._typing import Key, PyTree
 from ..params import families
@@ -39,6 +40,7 @@ class Effect(NamedTuple):
     after: np.ndarray
 
 
+@explained
 def report(plan: PyTree, model: PyTree, *, key: Key | None = None) -> list[Effect]:
     """The effect of a plan on each parameter that it transforms.
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from .. import quant
-from .._checks import read_toml
+from .._checks import explained, read_toml
 from .._tree import leaves_with_path
 from .._typing import PyTree
 from ..nn import Hooks
@@ -32,6 +32,7 @@ class Rules(NamedTuple):
     states: dict[str, Transform | None]
 
 
+@explained
 def load(path: str | Path) -> Rules:
     """Read rules from a TOML file.
 
@@ -73,6 +74,7 @@ def load(path: str | Path) -> Rules:
     return Rules(**tables)
 
 
+@explained
 def dump(plan: PyTree, path: str | Path) -> None:
     """Write a plan to a TOML file, with a rule for each transformed parameter, output and state.
 
@@ -92,6 +94,7 @@ def dump(plan: PyTree, path: str | Path) -> None:
     Path(path).write_text("\n".join(lines), encoding="utf-8")
 
 
+@explained
 def rules(plan: PyTree) -> Rules:
     """The rules of a plan by path, one for each transformed parameter, output and state.
 

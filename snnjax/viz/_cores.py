@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from .._checks import explained
 from .._extras import extra
 from ..hardware import dynapcnn
 
@@ -13,6 +14,7 @@ _USED, _FREE, _IDLE = "#1b4f8f", "#dde4ee", "#f3f3f3"
 _COLUMNS = 3
 
 
+@explained
 def core_map(spec: dynapcnn.Spec) -> "Figure":
     """A panel for each core of a DYNAP-CNN or Speck: its layer, its memories, where spikes go.
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._checks import explained
 from .._extras import extra
 from ..hardware import Fidelity, LayerFidelity
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _BOTH, _NETWORK, _INTEGERS = "#9aa8ba", "#c8722b", "#1b4f8f"
 
 
+@explained
 def fidelity(report: Fidelity) -> "Figure":
     """The spikes of the first recording, and the error of all recordings over time, by layer.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from .._extras import extra
 from ..hardware.xylo.frontend import Audio3, Audio3Trace
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _SOUND, _COLORS = "#1b4f8f", ("#1b4f8f", "#c8722b", "#3a7d44", "#8a4f9e", "#7a7a7a")
 
 
+@explained
 def front_end(
     made: Audio3,
     trace: Audio3Trace,

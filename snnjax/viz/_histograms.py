@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._checks import explained
 from .._extras import extra
 from .._tree import leaves_with_path, modules_with_path
 from .._typing import Key, PyTree
@@ -30,6 +31,7 @@ class _Panel(NamedTuple):
     unit: str
 
 
+@explained
 def parameter_histograms(
     plan: PyTree, model: PyTree, *, key: Key | None = None
 ) -> dict[str, "Figure"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import explained
 from .._extras import extra
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ Sweep: TypeAlias = tuple[Float[np.ndarray, " levels"], Float[np.ndarray, "levels
 """Levels of mismatch and the accuracies at each: a result of `mismatch_sweep`."""
 
 
+@explained
 def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
     """Accuracy against mismatch, a line for each network.
 

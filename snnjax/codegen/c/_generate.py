@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..._checks import explained
 from ..._files import write_whole
 from ...hardware import dynapcnn, family, xylo
 from ...hardware.xylo.frontend import Audio3
@@ -48,6 +49,7 @@ class Program:
         return made
 
 
+@explained
 def generate(
     spec: xylo.Spec | dynapcnn.Spec, *, name: str = "network", front_end: Audio3 | None = None
 ) -> Program:
@@ -119,6 +121,7 @@ def _require_name(name: str) -> None:
         )
 
 
+@explained
 def export(
     spec: xylo.Spec | dynapcnn.Spec,
     folder: str | os.PathLike[str],

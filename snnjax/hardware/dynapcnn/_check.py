@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._checks import explained
 from .._family import (
     Violation,
     bounds,
@@ -22,6 +23,7 @@ from ._spec import Core, Spec
 Limit = float | str | tuple[float, ...]
 
 
+@explained
 def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     """Every limit of a chip that a network breaks, all at once.
 
@@ -48,11 +50,13 @@ def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...
     )
 
 
+@explained
 def require(spec: Spec, *, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
     refuse(check(spec, chip=chip))
 
 
+@explained
 def require_integers(spec: Spec) -> None:
     """Raise an error unless a network is quantised and its values, not its size, fit its chip."""
     require_kind(spec, Spec)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from .._fidelity import as_recordings
 from ._check import require_integers
 from ._events import to_events
@@ -74,6 +75,7 @@ class EventComparison(NamedTuple):
         return {**self._asdict(), "layers": [layer._asdict() for layer in self.layers]}
 
 
+@explained
 def compare_events(
     spec: Spec,
     raster: ArrayLike,

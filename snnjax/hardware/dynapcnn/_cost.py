@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from ...nn import Work, Workload
 from .._cost import Cost, Figure, LayerCost, as_batch, per_recording
 from .._inputs import as_counts
@@ -23,6 +24,7 @@ SPECK_LOWEST = Figure(
 )
 
 
+@explained
 def cost(
     spec: Spec,
     raster: ArrayLike,

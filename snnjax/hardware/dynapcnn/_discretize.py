@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Real
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from ...passthrough import clip_passthrough, round_passthrough
 from .._family import bounds
@@ -51,6 +52,7 @@ class Discretized(NamedTuple):
     clipped: Mapping[str, Int[Array, ""]]
 
 
+@explained
 def discretization_scale(x: FloatArray, bits: int, *, compat: Compat = None) -> Float[Array, ""]:
     """The largest number by which all of `x` can be multiplied without leaving `bits` bits.
 
@@ -71,6 +73,7 @@ def discretization_scale(x: FloatArray, bits: int, *, compat: Compat = None) -> 
     return scale if compat else jnp.where(jnp.isinf(scale), 1, scale)
 
 
+@explained
 def discretize(x: FloatArray, scale: FloatArray | float, *, to_int: bool = True) -> Array:
     """round(x*scale), half to even; zeros stay zeros whatever the scale.
 
@@ -83,6 +86,7 @@ def discretize(x: FloatArray, scale: FloatArray | float, *, to_int: bool = True)
     return rounded.astype(jnp.int32) if to_int else rounded
 
 
+@explained
 def joint_scale(
     weight: FloatArray,
     bias: FloatArray | None,
@@ -110,6 +114,7 @@ def joint_scale(
     return jnp.min(jnp.stack([scale.astype(scales[0].dtype) for scale in scales]))
 
 
+@explained
 def discretize_core(
     weight: FloatArray,
     bias: FloatArray | None,

@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from ..._checks import explained
 from ..._typing import PyTree
 from ...nn import Network
 from ...params import stop_frozen
@@ -67,6 +68,7 @@ class Emulate(Protocol):
         """Run the network; the arguments are those of `simulate`."""
 
 
+@explained
 def emulate(
     model: Network,
     *,

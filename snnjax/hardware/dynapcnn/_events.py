@@ -6,6 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Int
 
+from ..._checks import explained
 from .._inputs import as_counts, require_counts
 from ._chips import whole, wholes
 from ._simulate import MAX_EVENTS
@@ -30,6 +31,7 @@ class Events(NamedTuple):
     x: Int[np.ndarray, " n"]
 
 
+@explained
 def to_events(
     spec: Spec, raster: ArrayLike, *, step: int = 1000, seed: int | None = None
 ) -> Events:
@@ -59,6 +61,7 @@ def to_events(
     return Events(steps * step + rank * step // per_step[steps], *places[:, 1:].T)
 
 
+@explained
 def to_raster(
     events: Events, shape: tuple[int, int, int], *, step: int, steps: int, start: int = 0
 ) -> Int[np.ndarray, "steps channels height width"]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from ..._typing import PyTree
 from ...nn import Network, statistics as without_neurons
 from .._causes import UNKNOWN, lost_scale, why_saturated
@@ -32,6 +33,7 @@ from ._simulate import Trace, simulate
 from ._spec import Core, Spec
 
 
+@explained
 def fidelity(
     model: Network,
     spec: Spec,

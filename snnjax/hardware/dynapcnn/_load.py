@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..._checks import explained
 from .. import _files
 from .._family import bounds, find_chip
 from .._files import fields, flag, list_of, text_of, whole
@@ -27,6 +28,7 @@ _SENSOR = (
 )
 
 
+@explained
 def load(path: str | os.PathLike[str]) -> Spec:
     """Read a network that `save` wrote.
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..._checks import explained
 from ..._typing import PyTree
 from ...nn import Network
 from .._family import find_chip, is_known, require_kind
@@ -19,6 +20,7 @@ from ._sensor import Sensor
 from ._spec import Core, Destination, Shape, Spec
 
 
+@explained
 def map_network(
     model: Network,
     *,
@@ -189,6 +191,7 @@ def _require_known(spec: Spec) -> None:
         require(spec)
 
 
+@explained
 def place(
     spec: Spec, *, chip: Chip | str | None = None, cores: Sequence[int] | None = None
 ) -> Spec:
@@ -280,6 +283,7 @@ def _needs(spec: Spec, fitting: list[list[int]]) -> Iterator[str]:
         )
 
 
+@explained
 def pad_readout(spec: Spec) -> Spec:
     """Spread the classes of the last layer so that the readout of the chip counts them.
 
@@ -294,8 +298,7 @@ def pad_readout(spec: Spec) -> Spec:
         layer is now too large for its own, on others.
 
     Raises:
-        ValueError: if it is spread already, or then breaks a limit of its chip, 15 classes among
-            them.
+        ValueError: if it is spread already, or then breaks a limit of its chip: 15 classes.
     """
     stride = spec.chip.readout_channels
     if spec.readout_stride != 1:
@@ -307,9 +310,8 @@ def pad_readout(spec: Spec) -> Spec:
 
     per_channel: dict[str, Any] = {k: spread(x) for k, x in last.arrays().items() if x.ndim}
     spread_out = dataclasses.replace(last, **per_channel)
-    padded = dataclasses.replace(
-        spec, layers=(*spec.layers[:-1], spread_out), readout_stride=stride
-    )
+    layers = (*spec.layers[:-1], spread_out)
+    padded = dataclasses.replace(spec, layers=layers, readout_stride=stride)
     own = last.core
     outgrown = own is not None and not spread_out.memory.fits(spec.chip.cores[own])
     if outgrown and all(candidates(padded)):

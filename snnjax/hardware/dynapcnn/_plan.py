@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..._checks import explained
 from ..._typing import PyTree
 from ...networks import with_values
 from ...nn import Network, statistics as without_neurons
@@ -74,6 +75,7 @@ class Plan(_plan.Plan):
         return replaced if norm is None else replaced | {norm: eqx.nn.Identity()}
 
 
+@explained
 def plan(
     model: Network,
     *,

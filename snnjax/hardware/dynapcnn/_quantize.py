@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Array
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from .._family import (
     ParameterReport,
@@ -21,6 +22,7 @@ from ._discretize import Compat, Discretized, discretize_core
 from ._spec import ARRAYS, Core, Spec
 
 
+@explained
 def quantize(
     spec: Spec,
     *,
@@ -94,6 +96,7 @@ def discretize_layers(
     )
 
 
+@explained
 def report(
     spec: Spec, *, percentile: float | Sequence[float] = 100.0, compat: Compat = None
 ) -> tuple[ParameterReport, ...]:
@@ -151,5 +154,5 @@ def _warn_of(
         warnings.warn(
             f"`{name}`, at a scale of {float(values.scale):.4g}: {'; '.join(faults)}",
             QuantizationWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

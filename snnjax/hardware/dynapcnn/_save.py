@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array
 
+from ..._checks import explained
 from ..._files import write_whole
 from .. import _files
 from .._family import bounds, name_of
@@ -19,6 +20,7 @@ from ._spec import Core, Destination, Shape, Spec
 FORMAT, VERSION = "snnjax-dynapcnn", 2
 
 
+@explained
 def save(spec: Spec, path: str | os.PathLike[str]) -> None:
     """Write a quantised network to a file, as JSON of `export(spec)`.
 
@@ -30,6 +32,7 @@ def save(spec: Spec, path: str | os.PathLike[str]) -> None:
     write_whole(path, _files.to_text(export(spec)) + "\n")
 
 
+@explained
 def export(spec: Spec, *, format: str = "samna") -> dict[str, Any]:
     """A quantised network in the form that a vendor's tool takes.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Shaped
 
+from ..._checks import explained
 from ._chips import Pair, pair, whole
 
 _POLARITIES = {"both": (True, True), "off": (True, False), "on": (False, True)}
@@ -193,6 +194,7 @@ class Sensor:
             seen[:, y, x] = False
         return seen
 
+    @explained
     def __call__(
         self, events: Shaped[Array, "*batch polarities height width"]
     ) -> Shaped[Array, "*batch channels y x"]:

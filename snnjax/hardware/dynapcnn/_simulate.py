@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int, Real
 
+from ..._checks import explained
 from .._family import bounds, is_known
 from .._inputs import Register, as_counts, batch_of, in_batch, require_state
 from . import _kernel
@@ -55,6 +56,7 @@ class Trace(NamedTuple):
     state: SimState
 
 
+@explained
 def simulate(
     spec: Spec, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
 ) -> Trace:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
+from ..._checks import explained
 from .._inputs import require_state
 from . import _kernel, _visit
 from ._check import require_integers
@@ -48,6 +49,7 @@ class _Sequence(NamedTuple):
     place: Int[np.ndarray, " n"]
 
 
+@explained
 def simulate_events(
     spec: Spec,
     events: Events,

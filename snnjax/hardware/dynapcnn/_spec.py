@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Real
 
+from ..._checks import explained
 from .._family import Spec as AnySpec, as_array
 from ._chips import Chip, Memory, Pair, pair, whole, wholes
 from ._sensor import Sensor
@@ -92,6 +93,7 @@ class Core(eqx.Module):
     monitor: bool = eqx.field(static=True)
     path: str = eqx.field(static=True)
 
+    @explained
     def __init__(
         self,
         weight: ArrayLike,

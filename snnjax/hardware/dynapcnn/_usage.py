@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from ..._checks import explained
 from .._family import Usage, find_chip, require_kind
 from ._chips import CHIPS, Chip, Memory
 from ._spec import Spec
 
 
+@explained
 def usage(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Usage, ...]:
     """The cores that a network takes, and the memory on each.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from ...nn import IAF
 from ._chips import SPECK_2F, Chip
@@ -22,6 +23,7 @@ Scale = Float[Array, ""]
 """The factor by which the weights of a core were multiplied."""
 
 
+@explained
 def discretize_conv_spike(
     conv: Product,
     neuron: IAF,
@@ -54,6 +56,7 @@ def discretize_conv_spike(
     return _filled(conv, found), _levelled(neuron, found), found.scale
 
 
+@explained
 def discretize_conv(
     conv: Product,
     threshold: ArrayLike,
@@ -94,6 +97,7 @@ def discretize_conv(
     return _filled(conv, found), found.scale
 
 
+@explained
 def discretize_spike(
     neuron: IAF,
     weight: FloatArray,

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..._checks import explained
 from .._family import Violation, entries, known, refuse, require_kind, require_quantized
 from ._chips import Chip, get_chip
 from ._spec import Spec
@@ -23,6 +24,7 @@ _SHIFTED = {
 }
 
 
+@explained
 def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...]:
     """Every limit of a chip that a network breaks, all at once.
 
@@ -40,11 +42,13 @@ def check(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Violation, ...
     return (*_sizes(spec, chip), *_connections(spec, chip), *_values(spec, chip))
 
 
+@explained
 def require(spec: Spec, *, chip: Chip | str | None = None) -> None:
     """Raise ValueError, with every error that `check` finds, if there are any."""
     refuse(check(spec, chip=chip))
 
 
+@explained
 def require_integers(spec: Spec) -> None:
     """Raise ValueError unless a network is quantised and its values, not its size, fit its chip.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..._checks import explained
 from .. import _family
 
 
@@ -114,6 +115,7 @@ CHIPS: Mapping[str, Chip] = MappingProxyType(
 """The chips by their short names."""
 
 
+@explained
 def get_chip(chip: Chip | str) -> Chip:
     """The chip of a short name; a chip is returned as it is.
 

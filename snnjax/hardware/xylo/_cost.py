@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from ...nn import Work, Workload
 from .._cost import Cost, Cycles, Figure, LayerCost, as_batch, per_recording
 from .._inputs import as_counts
@@ -35,6 +36,7 @@ ALOHA_ENERGY = ALOHA_POWER._replace(
 )
 
 
+@explained
 def cost(spec: Spec, raster: ArrayLike, *, trace: Trace | None = None) -> Cost:
     """The cost of recordings on the chip, counted from the trace of its integers.
 

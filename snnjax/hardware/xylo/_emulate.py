@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from ...nn import Chain
 from .._family import is_known
@@ -68,6 +69,7 @@ class Emulator(eqx.Module):
     latency: int = eqx.field(static=True)
     n_inputs: int = eqx.field(static=True)
 
+    @explained
     def __call__(
         self, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
     ) -> Emulation:
@@ -143,6 +145,7 @@ class Emulator(eqx.Module):
         return [*found, out]
 
 
+@explained
 def emulate(
     model: Chain,
     *,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._checks import explained
 from .. import _files
 from ._check import require, require_integers
 from ._save import to_json
@@ -14,6 +15,7 @@ from ._spec import Spec
 _SHIFTS = ("weight_shift_in", "weight_shift_rec", "weight_shift_out")
 
 
+@explained
 def export(spec: Spec, *, format: str = "rockpool-board") -> Any:
     """A quantised network as another program takes it.
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from ...nn import Chain
 from .._causes import UNKNOWN, lost_scale, why_saturated
 from .._fidelity import (
@@ -28,6 +29,7 @@ from ._spec import Spec
 _TOO_MUCH = "its synaptic current is cut: too many events come in at once for its weights and decay"
 
 
+@explained
 def fidelity(
     model: Chain, spec: Spec, raster: ArrayLike, labels: ArrayLike | None = None
 ) -> Fidelity:

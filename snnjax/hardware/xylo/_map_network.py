@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from ...nn import Chain
 from .._family import MappingWarning, Violation, entries, is_known, known, refuse
@@ -32,6 +33,7 @@ _RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
 """The range of each kind of parameter, the upper end left out; others are finite."""
 
 
+@explained
 def map_network(model: Chain, *, chip: Chip | str = "audio3") -> Spec:
     """Lay a network out on a chip; nothing is rounded yet.
 
@@ -171,5 +173,5 @@ def warn_of_caps(nodes: Sequence[Node], chip: Chip) -> None:
                 f"`{node.path}.max_spikes` is {most}, but these neurons emit up to {cap} spikes "
                 f"per step on the chip; train with max_spikes={cap} to see what runs",
                 MappingWarning,
-                stacklevel=3,
+                stacklevel=4,
             )

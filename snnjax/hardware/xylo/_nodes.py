@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._checks import explained
 from ...nn import LIF, Chain, Residual, TimeStepDropout
 from ...params import stop_frozen
 from ._chips import Chip
@@ -90,6 +91,7 @@ def readout_group(node: Node, chip: Chip) -> Group:
     return group._replace(threshold=jnp.where(never, jnp.inf, group.threshold))
 
 
+@explained
 def latency(model: Chain) -> int:
     """Steps by which the chip's readout lags behind that of the network: one for every hop.
 

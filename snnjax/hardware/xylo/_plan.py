@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from ... import decay
+from ..._checks import explained
 from ..._typing import PyTree
 from ...nn import LIF, Bitshifts, Chain, Decays, Taus
 from ...passthrough import straight_through
@@ -51,6 +52,7 @@ class Plan(_plan.Plan):
         return model
 
 
+@explained
 def plan(
     model: Chain,
     *,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._checks import explained
 from .._family import QuantizationWarning, is_known, require_mapped
 from ._integers import (
     Group,
@@ -22,6 +23,7 @@ from ._integers import (
 from ._spec import Spec
 
 
+@explained
 def quantize(spec: Spec, *, method: Method = "channel", bits: int | None = None) -> Spec:
     """Round a mapped network to the integers of its chip.
 
@@ -128,7 +130,7 @@ def _warn_of_losses(spec: Spec, integers: Spec, scale: list[PerNeuron], how: Set
             f"{'; '.join(lost[:3])}{more}: weights and thresholds are too far apart for "
             f"{how.bits} and {spec.chip.state_bits} bits at one scale",
             QuantizationWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

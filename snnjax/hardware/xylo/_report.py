@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..._checks import explained
 from ...decay import dash_to_tau, nearest_dash
 from .._family import (
     ParameterReport,
@@ -20,6 +21,7 @@ from ._quantize import groups_of
 from ._spec import Spec
 
 
+@explained
 def usage(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Usage, ...]:
     """How full a network makes its chip.
 
@@ -42,6 +44,7 @@ def usage(spec: Spec, *, chip: Chip | str | None = None) -> tuple[Usage, ...]:
     )
 
 
+@explained
 def report(
     spec: Spec, *, method: Method = "channel", bits: int | None = None
 ) -> tuple[ParameterReport, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._checks import explained
 from ..._files import write_whole
 from .. import _files
 from .._family import name_of
@@ -19,6 +20,7 @@ _SHIFTS = ("weight_shift_in", "weight_shift_rec", "weight_shift_out")
 _FIELDS = ("format", "version", "chip", "dt", *_SIZES, *_SHIFTS, *DIMENSIONS)
 
 
+@explained
 def save(spec: Spec, path: str | os.PathLike[str]) -> None:
     """Write a quantised network to a file, in the format of `to_json`.
 
@@ -28,6 +30,7 @@ def save(spec: Spec, path: str | os.PathLike[str]) -> None:
     write_whole(path, to_json(spec))
 
 
+@explained
 def load(path: str | os.PathLike[str]) -> Spec:
     """Read a file of `save`.
 
@@ -44,6 +47,7 @@ def load(path: str | os.PathLike[str]) -> Spec:
     return from_json(_files.read(path), source=str(path))
 
 
+@explained
 def to_json(spec: Spec) -> str:
     """A quantised network as JSON, with short lists on a line of their own.
 
@@ -69,6 +73,7 @@ def to_json(spec: Spec) -> str:
     return _files.to_text(content) + "\n"
 
 
+@explained
 def from_json(text: str, *, source: str = "the text") -> Spec:
     """The network in a text of `to_json`.
 

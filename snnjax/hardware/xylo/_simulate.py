@@ -9,6 +9,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from ..._checks import explained
 from .._inputs import Register, as_counts, batch_of, in_batch, require_state, saturating_sum
 from . import _kernel
 from ._check import require_integers
@@ -62,6 +63,7 @@ class Trace(NamedTuple):
     state: SimState
 
 
+@explained
 def simulate(
     spec: Spec, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
 ) -> Trace:

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 
+from ..._checks import explained
 from ...nn import Flatten, Sequential
 from ...surrogate import Surrogate
 from ._context import DEFAULT, Build, Context, output_shape
@@ -27,6 +28,7 @@ BUILDERS: Mapping[str, Mapping[str, Build]] = {
 _CONTAINERS = ("Sequential", "SequentialState", "Network", "StepModeContainer")
 
 
+@explained
 def from_modules(
     modules: Any,
     input_shape: int | Sequence[int],

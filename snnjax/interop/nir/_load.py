@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._checks import explained
 from ...nn import Graph, Layer, Network, Sequential
 from .._delay import Delay
 from .._layers import Shift
@@ -48,6 +49,7 @@ class Loaded:
     input_shape: Any
 
 
+@explained
 def load(
     source: str | os.PathLike[str] | Any,
     *,
@@ -153,7 +155,7 @@ def _warn(name: str, dialect: Dialect, losses: Mapping[str, tuple[str, ...]]) ->
         assumed = [line for line in lines if "assumed" in line]
         if assumed:
             text = "; ".join(assumed)
-            warnings.warn(f"{name}, node {node!r} of {dialect.name}: {text}", stacklevel=3)
+            warnings.warn(f"{name}, node {node!r} of {dialect.name}: {text}", stacklevel=4)
 
 
 def _network(

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..._checks import explained
 from ._dialects import DIALECTS
 from ._node import Node
 from ._read import read
@@ -26,6 +27,7 @@ class Outline(NamedTuple):
     dialects: tuple[str, ...]
 
 
+@explained
 def outline(source: Any) -> Outline:
     """The nodes, the edges and the marks of a file, or of a `nir.NIRGraph`.
 

@@ -9,6 +9,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from ..._checks import explained
 from ..._extras import extra
 from ..._files import write_whole
 from ...nn import DSR, Graph, Layer, Network, Neuron
@@ -24,6 +25,7 @@ NOTES = "snnjax"
 VERSION = 1
 
 
+@explained
 def to_graph(
     network: Layer,
     *,
@@ -35,6 +37,7 @@ def to_graph(
     return _to_nir(_tree(network, dt, dialect, input_shape))
 
 
+@explained
 def save(
     network: Layer,
     path: str | os.PathLike[str],

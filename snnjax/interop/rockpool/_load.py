@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._checks import explained
 from ...nn import LEAKS, LIF, Leak, Residual, Sequential, TimeStepDropout
 from ...surrogate import PeriodicExponential, PiecewiseLinear, Surrogate
 from .._neuron import NIRIntegrator, NIRNeuron
@@ -32,6 +33,7 @@ _NEVER = 2**15 - 1
 """The threshold by which SynNet says that the readout's membrane potentials are its output."""
 
 
+@explained
 def load(source: str | os.PathLike[str], *, order: Sequence[str] | None = None) -> Sequential:
     """A network from a file that Rockpool's `net.save` wrote.
 
@@ -127,7 +129,7 @@ class _Reader:
             warnings.warn(
                 f"module {name!r} is left out, as it does nothing but in training; to train on, "
                 f"plan `quant.Dropout({fields['p']}, shared=0)` for the layer before it",
-                stacklevel=6,
+                stacklevel=7,
             )
             return eqx.nn.Identity()
         if "p" in fields:

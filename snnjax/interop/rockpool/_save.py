@@ -8,12 +8,14 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from ..._checks import explained
 from ..._files import write_whole
 from ...nn import LIF, Chain, Residual, Sequential, TimeStepDropout
 from .._neuron import NIRNeuron
 from ._load import LEAKS_OF_FILES
 
 
+@explained
 def save(network: Chain, path: str | os.PathLike[str]) -> None:
     """Write a network as a file that Rockpool's `net.load` reads.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._checks import explained
 from ...hardware.xylo import Chip, Spec, get_chip
 
 _NAMES = {
@@ -34,6 +35,7 @@ _KNOWN = {
 }
 
 
+@explained
 def from_specification(
     specification: Mapping[str, Any], *, chip: Chip | str, dt: float | None = None
 ) -> Spec:

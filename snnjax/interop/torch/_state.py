@@ -9,6 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from ..._checks import explained
 from ..._tree import modules_with_path
 from ...nn import IAF, PLIF, Layer, Leaky, Neuron
 from .._neuron import NIRNeuron
@@ -66,6 +67,7 @@ class Slot:
     convert: Convert = _same
 
 
+@explained
 def load_state_dict(
     network: Model,
     state: Mapping[str, Any] | str | os.PathLike[str],

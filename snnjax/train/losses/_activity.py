@@ -3,10 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._checks import explained
 from ..._typing import FloatArray
 from ._over_time import Mask, mean
 
 
+@explained
 def rate_penalty(
     spikes: Float[Array, "time *neurons"],
     *,
@@ -27,6 +29,7 @@ def rate_penalty(
     return jnp.square(outside).mean()
 
 
+@explained
 def synops_penalty(counts: dict[str, FloatArray], target: float) -> Float[Array, ""]:
     """Square of how far the operations of all layers lie above a target, relative to it.
 

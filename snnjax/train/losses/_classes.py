@@ -6,10 +6,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from ..._checks import explained
 from ...passthrough import straight_through
 from ._over_time import Mask, kept, largest, mean, total
 
 
+@explained
 def count_cross_entropy(
     spikes: Float[Array, "time classes"], label: Int[Array, ""], *, mask: Mask = None
 ) -> Float[Array, ""]:
@@ -32,6 +34,7 @@ def count_cross_entropy(
     return _cross_entropy(total(spikes, mask), label)
 
 
+@explained
 def rate_mse(
     spikes: Float[Array, "time classes"],
     label: Int[Array, ""],
@@ -58,6 +61,7 @@ def rate_mse(
     return jnp.where(index < spikes.shape[-1], loss, jnp.nan)
 
 
+@explained
 def latency(
     spikes: Float[Array, "time *neurons"], *, mask: Mask = None
 ) -> Float[Array, "*neurons"]:
@@ -75,6 +79,7 @@ def latency(
     return total(jnp.cumprod(1 - fired, axis=0), mask)
 
 
+@explained
 def latency_cross_entropy(
     spikes: Float[Array, "time classes"],
     label: Int[Array, ""],
@@ -96,6 +101,7 @@ def latency_cross_entropy(
     return _cross_entropy(-sharpness * latency(spikes, mask=mask), label)
 
 
+@explained
 def max_vmem_cross_entropy(
     vmem: Float[Array, "time classes"], label: Int[Array, ""], *, mask: Mask = None
 ) -> Float[Array, ""]:
@@ -112,6 +118,7 @@ def max_vmem_cross_entropy(
     return _cross_entropy(largest(vmem, mask), label)
 
 
+@explained
 def mean_vmem_cross_entropy(
     vmem: Float[Array, "time classes"], label: Int[Array, ""], *, mask: Mask = None
 ) -> Float[Array, ""]:
@@ -128,6 +135,7 @@ def mean_vmem_cross_entropy(
     return _cross_entropy(mean(vmem, mask), label)
 
 
+@explained
 def step_cross_entropy(
     y: Float[Array, "time classes"], label: Int[Array, ""], *, mask: Mask = None
 ) -> Float[Array, ""]:
@@ -149,6 +157,7 @@ def step_cross_entropy(
     return mean(jax.nn.logsumexp(y, axis=1) - right, mask)
 
 
+@explained
 def peak_mse(
     y: Float[Array, "time classes"],
     label: Int[Array, ""],

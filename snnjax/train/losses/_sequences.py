@@ -6,9 +6,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from ..._checks import explained
 from ._over_time import Mask, kept
 
 
+@explained
 def ctc(
     y: Float[Array, "time classes"],
     labels: Int[Array, " n"],
@@ -54,6 +56,7 @@ def ctc(
     return optax.ctc_loss(logits, absent[0], labels[None], absent[1], blank_id=blank)[0]
 
 
+@explained
 def van_rossum(
     spikes: Float[Array, "time *neurons"],
     target: Float[Array, "time *neurons"],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..._checks import explained
 from .._recipe import Recipe
 from . import _find
 from ._arrays import Arrays as Arrays
@@ -16,6 +17,7 @@ RECIPES: Mapping[str, type[Recipe]] = MappingProxyType(
 """By name, as `snnjax train` takes them; the first is the main job."""
 
 
+@explained
 def find_recipe(name: str) -> tuple[str, type[Recipe]]:
     """The recipe of a name, or one of a user's file: `FILE.py:CLASS`.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from ...._checks import explained
 from . import _chain, _events, _stream
 from ._filters import BandPass, require_fit
 from ._settings import (
@@ -50,6 +51,7 @@ AUDIO_3_FILTERS = tuple(
 """The chip's 16 bands, a third of their centres wide, from 105 Hz to 16.6 kHz."""
 
 
+@explained
 def audio3_filter(low: float, high: float) -> BandPass:
     """The filter of Audio 3 for the band from `low` to `high` in Hz; see `BandPass.design`."""
     return BandPass.design(low, high, CLOCK, bits=COEFFICIENT_BITS)
@@ -115,6 +117,7 @@ class Audio3(eqx.Module):
         """Number of filters."""
         return len(self.filters)
 
+    @explained
     def __call__(
         self, signal: ArrayLike, state: Audio3State | None = None, *, checked: bool = True
     ) -> tuple[Int[Array, "*batch steps channels"], Audio3State]:
@@ -140,6 +143,7 @@ class Audio3(eqx.Module):
             return events, state
         return jnp.concatenate([events, self.flush(state)], axis=-2), state
 
+    @explained
     def step(
         self, block: ArrayLike, state: Audio3State | None = None, *, checked: bool = True
     ) -> tuple[Int[Array, "*batch steps channels"], Audio3State]:

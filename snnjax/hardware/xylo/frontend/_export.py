@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...._checks import explained
 from ._audio3 import Audio3
 from ._imu import Imu
 from ._settings import of_channels
@@ -10,6 +11,7 @@ _REGISTERS = 16
 """Channels of Audio 3, which all have registers, in use or not."""
 
 
+@explained
 def export(front_end: Audio3 | Imu) -> dict[str, Any]:
     """The fields of the vendor's configuration for a front end.
 

@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from ...._checks import explained
 from . import _rotation
 from ._exact import exact, from_halves, to_halves
 from ._filters import BandPass, recursion, require_fit
@@ -34,6 +35,7 @@ REGISTER_BITS = 33
 MOST_EVENTS = 15
 
 
+@explained
 def imu_filter(low: float, high: float) -> BandPass:
     """The filter of Xylo IMU for the band from `low` to `high` in Hz; see `BandPass.design`."""
     point = INPUT_BITS - 1
@@ -136,6 +138,7 @@ class Imu(eqx.Module):
         """Number of filters."""
         return len(self.filters)
 
+    @explained
     def __call__(
         self, signal: ArrayLike, state: ImuState | None = None, *, checked: bool = True
     ) -> tuple[Int[Array, "*batch time channels"], ImuState]:
@@ -157,6 +160,7 @@ class Imu(eqx.Module):
         trace, state = self._run(signal, state, checked)
         return trace.events, state
 
+    @explained
     def step(
         self, block: ArrayLike, state: ImuState | None = None, *, checked: bool = True
     ) -> tuple[Int[Array, "*batch time channels"], ImuState]:

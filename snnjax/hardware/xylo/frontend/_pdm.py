@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from ...._checks import explained
 from ._samples import as_array
 from ._sound import BITS, CLOCK
 
@@ -61,6 +62,7 @@ class Decimation(eqx.Module):
     `PolyPhaseFIR`, which goes on for 8 samples after the last bit, as if there were zeros.
     """
 
+    @explained
     def __call__(
         self, bits: ArrayLike, state: DecimationState | None = None, *, checked: bool = True
     ) -> tuple[Int[Array, "*batch samples"], DecimationState]:
@@ -129,6 +131,7 @@ def _require_bits(bits: ArrayLike, checked: bool) -> Int[Array, "*batch time"]:
     return jnp.asarray(array).astype(jnp.int32)
 
 
+@explained
 def sigma_delta(sound: Float[ArrayLike, "*batch time"], rate: float) -> Int[Array, "*batch bits"]:
     """Bits as a digital microphone might make them, to try out `Decimation`.
 
