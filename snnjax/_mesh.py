@@ -79,7 +79,10 @@ def one_of(inputs: PyTree) -> PyTree:
     """The types of one step of `inputs`, arrays with the time first."""
     if not _is_typed():
         return jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
-    return jax.eval_shape(lambda inputs: jax.tree.map(lambda xs: xs[0], inputs), inputs)
+    # A sum, since there may be no steps at all.
+    return jax.eval_shape(
+        lambda inputs: jax.tree.map(lambda xs: xs.sum(0).astype(xs.dtype), inputs), inputs
+    )
 
 
 def settled(

@@ -5,13 +5,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from snnjax import DSRIF, DSRLIF, LIF, Sequential, nn, quant, record, run_chunked, transforms
+from snnjax.hardware.xylo.frontend import Audio3, Imu
 from snnjax.train import losses
 
 from ..nn import neurons
 from ..nn.test_stream import NETWORKS
-from ._meshes import KINDS, assert_same
+from ._meshes import KINDS, assert_same, mesh_of, shard
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -162,3 +164,23 @@ LOSSES["van_rossum"] = lambda y: losses.van_rossum(y, jnp.ones_like(y), tau=2e-3
 def test_losses(kind, name):
     loss = LOSSES[name]
     assert_same_model(kind, network(), batch_of(3), run=lambda model, x: loss(model(x)[0]))
+
+
+FRONT_ENDS = {"audio3": (Audio3(window=20), (8, 100)), "imu": (Imu(), (8, 60, 3))}
+ONE = pytest.param("audio3", "auto", marks=pytest.mark.quick)
+REST = [(name, kind) for name in FRONT_ENDS for kind in KINDS if (name, kind) != ("audio3", "auto")]
+
+
+@pytest.mark.parametrize(("name", "kind"), [ONE, *REST])
+def test_a_front_end(name, kind):
+    front_end, shape = FRONT_ENDS[name]
+    signal = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype(np.float32)
+    wanted, _ = front_end(signal)
+    assert wanted.sum() > 1000
+    mesh, events_of = mesh_of(kind), lambda x: front_end(x, checked=False)[0]
+    with jax.set_mesh(mesh):
+        if kind == "manual":
+            events_of = jax.shard_map(events_of, in_specs=P("data"), out_specs=P("data"))
+        events = jax.jit(events_of)(shard(jnp.asarray(signal), mesh, "data"))
+        assert {piece.data.shape[0] for piece in events.addressable_shards} == {1}
+        np.testing.assert_array_equal(np.asarray(events), wanted)

@@ -9,14 +9,17 @@ Run by rockpool 3.1.0 and numpy 2.3.5 on Python 3.11:
 
     python tests/parity/make_rockpool_imu.py
     python tests/parity/make_rockpool_imu.py --stages FILE --groups defaults iaf
+    python tests/parity/make_rockpool_imu.py --recording data.npy
 
-The second form writes every number of the stages, for `compare_front_ends.py`.
+The second form writes every number of the stages, for `compare_front_ends.py`. The third prints the
+digest of the events of a recording, for `test_vendor_motion.py`.
 """
 
 import argparse
 import warnings
 
 import numpy as np
+from _digest import digest as whole_digest
 from _front_ends import IMU, digest, motions
 from _golden import save
 from rockpool.devices.xylo.syns63300.imuif import (
@@ -83,8 +86,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--stages")
     parser.add_argument("--groups", nargs="*", default=list(IMU))
+    parser.add_argument("--recording")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    if arguments.recording:
+        motion = Quantizer(scale=0.49, num_bits=16)(np.load(arguments.recording))[0][0]
+        rotated = rotation_removal({}).evolve(motion[None])[0]
+        filtered = FilterBank((3, 15), *bands_of({})).evolve(rotated)[0]
+        print(whole_digest(encoder_of({}).evolve(filtered)[0][0].astype(np.int64)))
+        return
     arrays = {}
     for name in arguments.groups:
         for start, stages in run(name):

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Int
 
+from ...._mesh import scan
 from ._events import Counts, Encoder, Integrals, Wide, count_clocks, count_windows, encode
 from ._exact import exact, from_halves, to_halves
 from ._filters import BandPass, recursion
@@ -78,9 +78,9 @@ def run_mirrored(
 ) -> tuple[Packed, Int[Array, "windows channels batch"], Counts]:
     """Like `run_windows`, but begun with the reversed recording before each of both stages."""
     start = _unpack(registers)
-    w, _ = lax.scan(_filter(chip), start.w, samples[::-1])
-    w, filtered = lax.scan(_filter(chip), w, samples)
-    integrals, _ = lax.scan(_encode(chip), start.integrals, filtered[::-1])
+    w, _ = scan(_filter(chip), start.w, samples[::-1])
+    w, filtered = scan(_filter(chip), w, samples)
+    integrals, _ = scan(_encode(chip), start.integrals, filtered[::-1])
     integrals, counts, rest = count_windows(
         _encode(chip), integrals, filtered, chip.window, _none(registers)
     )
@@ -106,11 +106,11 @@ def run_stages(chip: Chip, registers: Packed, samples: Samples, *, mirrored: boo
 
     w, integrals = _unpack(registers)
     if mirrored:
-        w, _ = lax.scan(_filter(chip), w, samples[::-1])
-    _, filtered = lax.scan(_filter(chip), w, samples)
+        w, _ = scan(_filter(chip), w, samples[::-1])
+    _, filtered = scan(_filter(chip), w, samples)
     if mirrored:
-        integrals, _ = lax.scan(normalise, integrals, filtered[::-1])
-    _, (thresholds, spikes) = lax.scan(normalise, integrals, filtered)
+        integrals, _ = scan(normalise, integrals, filtered[::-1])
+    _, (thresholds, spikes) = scan(normalise, integrals, filtered)
     return Stages(filtered, jnp.broadcast_to(thresholds, spikes.shape), spikes)
 
 

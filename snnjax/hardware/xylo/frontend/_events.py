@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Int
 
+from ...._mesh import scan
 from ...._typing import PyTree
 
 Wide = Int[Array, "channels batch"]
@@ -89,14 +89,14 @@ def count_windows(
         return (state, before[1] + spikes.astype(jnp.int32)), None
 
     def each_window(state, xs):  # type: ignore[no-untyped-def]
-        (state, counts), _ = lax.scan(each_clock, (state, empty), xs)
+        (state, counts), _ = scan(each_clock, (state, empty), xs)
         return state, jnp.minimum(counts, MOST_EVENTS)
 
     whole = len(inputs) // window
     cut = whole * window
     windows = inputs[:cut].reshape(whole, window, *inputs.shape[1:])
-    state, counts = lax.scan(each_window, state, windows)
-    (state, rest), _ = lax.scan(each_clock, (state, empty), inputs[cut:])
+    state, counts = scan(each_window, state, windows)
+    (state, rest), _ = scan(each_clock, (state, empty), inputs[cut:])
     return state, counts, rest
 
 
@@ -122,5 +122,5 @@ def count_clocks(
         after = (state, jnp.where(full, 0, counts), jnp.where(full, 0, done))
         return after, jnp.minimum(counts, MOST_EVENTS)
 
-    (state, counts, _), made = lax.scan(each, (state, counts, done), inputs)
+    (state, counts, _), made = scan(each, (state, counts, done), inputs)
     return state, made, counts

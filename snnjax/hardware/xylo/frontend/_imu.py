@@ -6,11 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from ...._checks import explained
+from ...._mesh import scan
 from . import _rotation
 from ._exact import exact, from_halves, to_halves
 from ._filters import BandPass, recursion, require_fit
@@ -254,7 +254,7 @@ def _rotated(imu: Imu, x: Int[Array, "time 3 batch"], state: ImuState) -> tuple[
 
     h = jnp.moveaxis(from_halves(state.h), 0, -1)
     rotation = jnp.moveaxis(state.rotation, 0, -1).astype(jnp.int64)
-    (h, rotation, done), turned = lax.scan(clock, (h, rotation, state.clock), x)
+    (h, rotation, done), turned = scan(clock, (h, rotation, state.clock), x)
     h = to_halves(jnp.moveaxis(h, -1, 0))
     return turned, h, jnp.moveaxis(rotation, -1, 0).astype(jnp.int32), done
 
@@ -268,7 +268,7 @@ def _filtered(imu: Imu, x: Int[Array, "time 3 batch"], w: Any) -> tuple[Any, Any
         newest = recursion(imu.filters, sample[axis].astype(jnp.int64), w[0], w[1])
         return (newest, w[0]), ((newest - w[1]) >> w_shift).astype(jnp.int32)
 
-    return lax.scan(clock, w, x)
+    return scan(clock, w, x)
 
 
 def _encoded(imu: Imu, y: Int[Array, "time channels batch"], charge: Array) -> tuple[Array, Array]:
@@ -282,7 +282,7 @@ def _encoded(imu: Imu, y: Int[Array, "time channels batch"], charge: Array) -> t
         charge = charge + a.astype(jnp.int64)
         return charge % threshold, (charge >= threshold).astype(jnp.int32)
 
-    charge, events = lax.scan(clock, charge.astype(jnp.int64), size)
+    charge, events = scan(clock, charge.astype(jnp.int64), size)
     return charge.astype(jnp.int32), events
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int
 
+from ...._mesh import as_spread
+
 Matrix = Int[Array, "3 3 batch"]
 
 ROTATION_BITS = 32
@@ -80,6 +82,7 @@ def principal_axes(covariance: Matrix) -> Matrix:
             both = _turn(pair, *both)
         return both
 
+    start = as_spread(start, jax.typeof(covariance))
     d, rotation = lax.fori_loop(0, _ROUNDS, each_round, (covariance, start))
     order = jnp.argsort(jnp.stack([d[i, i] for i in range(3)]), axis=0, stable=True)[::-1]
     return jnp.take_along_axis(rotation, order[None], axis=1)
@@ -91,7 +94,7 @@ def _turn(pair: tuple[int, int], d: Matrix, rotation: Matrix) -> tuple[Matrix, M
     a, b, c = d[i, i], d[i, j], d[j, j]
     wide = jnp.abs(2 * b) > jnp.abs(a - c)
     row = _row(jnp.abs(2 * b), jnp.abs(a - c), wide)
-    sin, cos, half = (jnp.asarray(column)[row] for column in (TABLE.sin, TABLE.cos, TABLE.half))
+    sin, cos, half = (_looked_up(column, row) for column in (TABLE.sin, TABLE.cos, TABLE.half))
     sign = jnp.where(a == c, jnp.sign(b), jnp.sign(b) * jnp.sign(a - c))
     sin = sign * sin
     correction = jnp.where(wide, 2 * b * sign, a - c) * half
@@ -113,6 +116,10 @@ def _turn(pair: tuple[int, int], d: Matrix, rotation: Matrix) -> tuple[Matrix, M
         jnp.where(skipped, d, made),
         jnp.where(skipped, rotation, jnp.stack(columns, axis=1)),
     )
+
+
+def _looked_up(column: Int[np.ndarray, " rows"], row: Array) -> Array:
+    return jnp.asarray(column).at[row].get(out_sharding=jax.typeof(row).sharding)
 
 
 def _row(twice_b: Array, difference: Array, wide: Array) -> Array:
@@ -149,6 +156,7 @@ def updated(h: Matrix, x: Int[Array, "3 batch"], k: int) -> Matrix:
 
 def hold(h: Matrix, old: Matrix, k: int, due: Array, zero: int) -> Matrix:
     """The rotation of a step: a new one where it is due, else the old one."""
+    old = as_spread(old, jax.typeof(h))
 
     def renew() -> Matrix:
         return aligned(principal_axes(h >> k), old, zero=zero)
