@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from snnjax.datasets import Events
 from snnjax.hardware import dynapcnn
-from snnjax.hardware.dynapcnn import Core, Events, Spec
+from snnjax.hardware.dynapcnn import Core, Spec
 
 from .harness import Call, Settings, compare, main, report
 

@@ -22,6 +22,8 @@ QUICK = "not slow and not long"
 # Tests of a part that an extra brings, and the package that they need. The core has no extras.
 NEEDS = {
     "cli": "typer",
+    "datasets/test_event_page.py": "tonic",
+    "datasets/test_recordings.py": "tonic",
     "interop/test_nir.py": "nir",
     "interop/test_nir_save.py": "nir",
     "train/test_checkpoint.py": "orbax",

@@ -18,10 +18,10 @@ ROWS = (
     {"_typing"},
     {"_tree", "_mesh", "_extras", "_files", "_checks"},
     {"params", "decay", "surrogate", "passthrough"},
-    {"quant", "neurons", "scan"},
+    {"quant", "neurons", "scan", "datasets"},
     {"nn"},
     {"transforms", "networks"},
-    {"hardware", "datasets"},
+    {"hardware"},
     {"interop", "codegen"},
     {"train", "viz", "cli"},
 )
@@ -38,6 +38,9 @@ OPTIONAL = {
     "rockpool",
     "nir",
     "h5py",
+    "tonic",
+    "aedat",
+    "expelliarmus",
 }
 NEEDS_OPTIONAL = {"cli", "viz"}
 """Nothing imports these but whoever wants a command line or a picture."""

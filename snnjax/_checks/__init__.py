@@ -17,7 +17,12 @@ from ._arguments import (
     shape_of as shape_of,
 )
 from ._arrays import read_array as read_array, read_arrays as read_arrays
-from ._bytes import MOST_BYTES as MOST_BYTES, read_bytes as read_bytes
+from ._bytes import (
+    MOST_BYTES as MOST_BYTES,
+    read_bytes as read_bytes,
+    require_file as require_file,
+)
+from ._counts import require_counts as require_counts, whole as whole, wholes as wholes
 from ._explained import explained as explained, of_kind as of_kind
 from ._text import (
     parse_json as parse_json,

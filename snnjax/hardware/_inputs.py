@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
+from .._checks import require_counts as require_counts
 from .._tree import leaves_with_path
 from .._typing import PyTree
 from ._family import MAX_INT32, is_known
@@ -65,27 +66,6 @@ def require_shape(raster: ArrayLike, shape: tuple[int, ...]) -> None:
             f"`raster` must have the shape (time, {sizes}) or (batch, time, {sizes}), for the "
             f"input of `spec`; got {found}"
         )
-
-
-def require_counts(name: str, values: np.ndarray, *, most: int = MAX_INT32) -> None:
-    """Raise ValueError unless `values` are whole numbers from 0 to `most`; `name` is theirs."""
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"`{name}` must hold whole numbers; got {values.dtype}")
-    with np.errstate(invalid="ignore"):
-        faults: dict[str, Any] = {
-            "NaN": np.isnan(values),
-            "negative": values < 0,
-            "infinite": np.isinf(values),
-            f"above {most}": values > most,
-            "not a whole number": values != np.round(values),
-        }
-    for fault, bad in faults.items():
-        if bad.any():
-            index = tuple(map(int, np.argwhere(bad)[0]))
-            raise ValueError(
-                f"`{name}` must hold whole numbers from 0 to {most}; `{name}{list(index)}` is "
-                f"{values[index]}, {fault}"
-            )
 
 
 def in_batch(

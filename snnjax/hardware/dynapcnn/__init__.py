@@ -41,7 +41,6 @@ from ._discretize import (
     joint_scale as joint_scale,
 )
 from ._emulate import Emulation as Emulation, emulate as emulate
-from ._events import Events as Events, to_events as to_events, to_raster as to_raster
 from ._fidelity import fidelity as fidelity
 from ._load import load as load
 from ._map_network import (

@@ -1,12 +1,11 @@
 """The chips of the DYNAP-CNN family, as data; checks of integers that describe them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-
+from ..._checks import whole as whole, wholes as wholes
 from .._family import Chip as AnyChip
 
 Pair: TypeAlias = tuple[int, int]
@@ -82,32 +81,6 @@ class Chip(AnyChip):
     max_classes: int = 15
     readout_channels: int = 4
     max_synops: float | None = None
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A Python integer from anything that is one, NumPy's included.
-
-    Raises:
-        ValueError: if `value` is no integer, or below `least`.
-    """
-    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not number or value < least:
-        raise ValueError(f"`{name}` must be an integer of at least {least}; got {value!r}")
-    return int(value)
-
-
-def wholes(name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
-    """A tuple of Python integers from any sequence of that length.
-
-    Raises:
-        ValueError: if `value` is no such sequence, or an entry is below `least`.
-    """
-    if not isinstance(value, Iterable) or isinstance(value, str):
-        raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
-    entries = tuple(value)
-    if len(entries) != length:
-        raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
-    return tuple(whole(f"{name}[{i}]", entry, least) for i, entry in enumerate(entries))
 
 
 def pair(name: str, value: Any, least: int) -> Pair:

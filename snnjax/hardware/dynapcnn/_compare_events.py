@@ -7,9 +7,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..._checks import explained
+from ...datasets.events import to_events
 from .._fidelity import as_recordings
 from ._check import require_integers
-from ._events import to_events
 from ._simulate import simulate
 from ._simulate_events import EventTrace, simulate_events
 from ._spec import Spec
@@ -113,7 +113,7 @@ def compare_events(
     runs = [
         simulate_events(
             spec,
-            to_events(spec, one, step=step, seed=None if seed is None else seed + i),
+            to_events(one, step=step, seed=None if seed is None else seed + i),
             bias_period=step,
             start=0,
             duration=step * len(one),

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Int
 
 from ..._checks import explained
+from ...datasets.events import Events, EventsLike, as_int64
 from .._inputs import require_state
 from . import _kernel, _visit
 from ._check import require_integers
 from ._chips import whole
-from ._events import Events, as_int64
 from ._sensor import Sensor
 from ._simulate import SimState, registers
 from ._spec import Core, Shape, Spec
@@ -52,7 +52,7 @@ class _Sequence(NamedTuple):
 @explained
 def simulate_events(
     spec: Spec,
-    events: Events,
+    events: EventsLike,
     *,
     bias_period: int | None = None,
     start: int | None = None,
@@ -82,7 +82,8 @@ def simulate_events(
 
     Args:
         spec: a quantised network.
-        events: the input. With a sensor layer they are those of the pixels, with two polarities.
+        events: the input, `Events` or a structured array of t, x, y and p. With a sensor layer they
+            are those of the pixels, with two polarities.
         bias_period: time between two ticks, in the unit of `events`. Needed if a core has biases
             that are not 0.
         start: time at which the clock starts; the first tick is one period later. None for the

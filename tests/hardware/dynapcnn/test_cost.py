@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from snnjax.datasets import to_events
 from snnjax.hardware import Device, dynapcnn
 from snnjax.hardware.dynapcnn import _kernel
 
@@ -16,7 +17,7 @@ def test_the_work_of_the_cores(mode):
     raster = rng.poisson(1, (6, *spec.input_shape))
     trace = dynapcnn.simulate(spec, raster)
     if mode == "events":
-        trace = dynapcnn.simulate_events(spec, dynapcnn.to_events(spec, raster))
+        trace = dynapcnn.simulate_events(spec, to_events(raster))
     found = dynapcnn.cost(spec, raster, trace=trace, dt=1e-3, max_synops=1e5)
     first, second = found.layers
     assert first.layer.startswith(spec.name(0))

@@ -7,16 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnjax.datasets import Events, to_events, to_raster
 from snnjax.hardware import dynapcnn
 from snnjax.hardware.dynapcnn import (
     SPECK_2F,
     Core,
-    Events,
     Spec,
     _visit,
     simulate_events,
-    to_events,
-    to_raster,
 )
 
 from .architectures import ARCHITECTURES, made
@@ -120,7 +118,7 @@ def test_no_events():
     none = Events(*(np.zeros(0, int),) * 4)
     trace = simulate_events(spec, none)
     assert all(len(events.time) == 0 for events in trace.events)
-    assert to_events(spec, np.zeros((0, 2, 5, 4), int)).time.shape == (0,)
+    assert to_events(np.zeros((0, 2, 5, 4), int)).time.shape == (0,)
 
 
 @pytest.mark.parametrize("seed", [None, 3])
@@ -128,7 +126,7 @@ def test_a_raster_becomes_events_and_back(make_spec, seed):
     spec = make_spec()
     raster = np.random.default_rng(0).poisson(0.3, (6, *spec.input_shape))
     raster[2] = 0
-    events = to_events(spec, raster, step=100, seed=seed)
+    events = to_events(raster, step=100, seed=seed)
     assert (np.diff(events.time) >= 0).all()
     np.testing.assert_array_equal(to_raster(events, spec.input_shape, step=100, steps=6), raster)
     # Spread over the step, not piled up at its start.
@@ -161,7 +159,7 @@ def test_long_silences_are_skipped_and_change_nothing(name):
 def test_the_clock_starts_at_the_first_event_or_at_start(make_spec):
     spec = make_spec(first={"bias": [3, -2, 0]})
     raster = np.random.default_rng(0).poisson(0.05, (5, *spec.input_shape))
-    events = to_events(spec, raster, step=100)
+    events = to_events(raster, step=100)
     early = int(events.time[0])
     from_zero = simulate_events(spec, events, bias_period=10, start=early, duration=500)
     camera = 1_700_000_000_000_000  # microseconds since 1970
@@ -217,7 +215,7 @@ def test_unsigned_times_out_of_order_are_refused(make_spec):
         ({"step": 0}, "`step` must be an integer of at least 1; got 0"),
         ({"step": 1.5}, "`step` must be an integer of at least 1; got 1.5"),
         ({"steps": -1}, "`steps` must be an integer of at least 0; got -1"),
-        ({"shape": (1, 2)}, "`shape` must be 3 integers; got (1, 2)"),
+        ({"shape": (1, 2)}, "`shape` must be (channels, height, width) or a number; got (1, 2)"),
         ({"steps": 1}, "`events.time[2]` is 12, after the last step"),
         ({"start": 5}, "`events.time[0]` is 2, before `start`"),
         ({"shape": (1, 2, 2)}, "`events.channel[1]` is 1, above 0"),
@@ -263,14 +261,14 @@ def test_bad_events(make_spec, events, message):
 
 def test_other_bad_input(make_spec):
     spec = make_spec(first={"bias": [1, 0, 0]})
-    events = to_events(spec, np.ones((2, *spec.input_shape), int))
+    events = to_events(np.ones((2, *spec.input_shape), int))
     with pytest.raises(
         ValueError, match=r"`bias_period` must be given, since `layers\[0\] .* None"
     ):
         simulate_events(spec, events)
     with pytest.raises(ValueError, match="`step` must be an integer of at least 1; got 0"):
-        to_events(spec, np.ones((2, *spec.input_shape), int), step=0)
+        to_events(np.ones((2, *spec.input_shape), int), step=0)
     with pytest.raises(ValueError, match="must be one recording, without a batch"):
-        to_events(spec, np.ones((3, 2, *spec.input_shape), int))
+        to_events(np.ones((3, 2, *spec.input_shape), int))
     with pytest.raises(ValueError, match="after the last step"):
         to_raster(events, spec.input_shape, step=1000, steps=1)

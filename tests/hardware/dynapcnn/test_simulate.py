@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnjax.datasets import to_events
 from snnjax.hardware.dynapcnn import (
     SPECK_2F,
     Core,
@@ -16,7 +17,6 @@ from snnjax.hardware.dynapcnn import (
     _kernel,
     simulate,
     simulate_events,
-    to_events,
 )
 from snnjax.hardware.dynapcnn._simulate import MAX_EVENTS as MOST
 
@@ -174,7 +174,7 @@ def test_spikes_are_taken_off_the_exact_sum():
     assert trace.counts[0].item() == 127 * 1000 // 100
     assert trace.saturated[0] == 1
     assert trace.vmem[0].item() == 0
-    by_event = simulate_events(spec, to_events(spec, events(1000)))
+    by_event = simulate_events(spec, to_events(events(1000)))
     assert by_event.counts[0].item() == 1000
 
 
@@ -386,7 +386,7 @@ def test_bad_states_in_both_modes(make_spec, mode):
     first, second = simulate(spec, raster).state.vmem
     run = {
         "steps": lambda state: simulate(spec, raster, state=state),
-        "events": lambda state: simulate_events(spec, to_events(spec, raster), state=state),
+        "events": lambda state: simulate_events(spec, to_events(raster), state=state),
     }[mode]
     for wrong, message in (
         (SimState((first, jnp.zeros(second.shape))), r"state.vmem\[1\].*got float32"),

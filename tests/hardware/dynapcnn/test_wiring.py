@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 
 from snnjax import Graph, from_ann, transforms
+from snnjax.datasets import Events, to_events
 from snnjax.hardware import dynapcnn
 from snnjax.hardware.dynapcnn import (
     SPECK_2F,
     Core,
     Destination,
-    Events,
     NoiseFilter,
     Sensor,
     Spec,
     simulate_events,
-    to_events,
 )
 from snnjax.nn import IAF, Concatenate, Flatten, Sequential, SumPool2d
 
@@ -140,7 +139,7 @@ def test_plan_emulation_and_simulation_agree(name):
 def test_event_by_event_it_is_what_plain_python_computes(name):
     model, shape = MODELS[name]()
     spec = dynapcnn.quantize(dynapcnn.map_network(model, input_shape=shape))
-    events = to_events(spec, raster(shape, 2, rate=0.2)[:3], seed=0)
+    events = to_events(raster(shape, 2, rate=0.2)[:3], seed=0)
     bare = [dataclasses.replace(layer, bias=None) for layer in spec.layers]
     spec = dataclasses.replace(spec, layers=tuple(bare))
     trace = simulate_events(spec, events)
@@ -355,8 +354,8 @@ def test_one_polarity_and_killed_pixels(polarity, kept, merge):
     np.testing.assert_array_equal(
         dynapcnn.simulate(spec, x).spikes_out, dynapcnn.simulate(plain, left).spikes_out
     )
-    by_event = simulate_events(spec, to_events(spec, x))
-    without = simulate_events(plain, to_events(plain, left))
+    by_event = simulate_events(spec, to_events(x))
+    without = simulate_events(plain, to_events(left))
     np.testing.assert_array_equal(by_event.counts[0], without.counts[0])
 
 
