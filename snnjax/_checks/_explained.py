@@ -2,10 +2,12 @@
 
 import functools
 import inspect
+import linecache
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from numbers import Integral, Real
+from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar, get_args
 
 import equinox as eqx
@@ -34,7 +36,8 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     """Have a function name the argument at fault where JAX, NumPy or equinox would raise.
 
     Arguments are looked at only after an error, so that correct calls and compiled programs pay for
-    nothing. An error of this library that names an argument passes as it is. Of any other, the
+    nothing. An error of this library that names an argument passes as it is, and so does one that
+    names something else, such as a file, if all arguments are of their annotations. Of others, the
     cause may be an argument that is not of its annotation; or a value that few functions can take,
     such as infinity or an empty array; or arrays whose shapes or dtypes do not go together. If it
     is none of these, the error passes too.
@@ -50,9 +53,13 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if isinstance(error, _PASSING) or _names_an_argument(error):
+            own = _is_own(error)
+            if isinstance(error, _PASSING) or (own and "`" in str(error)):
                 raise
-            clearer = _clearer(error, signature, args, kwargs)
+            given = list(_all_given(signature, args, kwargs))
+            clearer: Exception | None = _of_wrong_kind(given)
+            if clearer is None and not (own and _is_raised(error)):
+                clearer = _clearer(error, given)
             if clearer is None:
                 raise
             raise clearer from error
@@ -66,22 +73,38 @@ def of_kind(name: str, value: Any, kind: Any) -> None:
         raise _wrong_kind(_Given(name, value, kind))
 
 
-def _names_an_argument(error: BaseException) -> bool:
-    """Whether this library raised it, and names what is at fault in backticks."""
+def _last(error: BaseException) -> TracebackType | None:
+    """The place where an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
+    return trace
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether it comes from the code of this library itself."""
+    trace = _last(error)
     module = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] == __name__.partition(".")[0] and "`" in str(error)
+    return bool(module.partition(".")[0] == __name__.partition(".")[0])
 
 
-def _clearer(
-    error: Exception, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> TypeError | ValueError | None:
-    given = list(_all_given(signature, args, kwargs))
+def _is_raised(error: BaseException) -> bool:
+    """Whether a statement `raise` made it, not an operation that failed."""
+    trace = _last(error)
+    if trace is None:
+        return False
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+    return line.lstrip().startswith("raise ")
+
+
+def _of_wrong_kind(given: list[_Given]) -> TypeError | None:
     for argument in given:
         if not fits(argument.value, argument.kind):
             return _wrong_kind(argument)
+    return None
+
+
+def _clearer(error: Exception, given: list[_Given]) -> TypeError | ValueError | None:
     for name, value, _ in given:
         for part in value if isinstance(value, tuple | list) else (value,):
             needed = _needed(part)
