@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 
@@ -78,9 +77,8 @@ def _train(config: Speech, data: Data, state: TrainState, epochs: int) -> TrainS
 
 
 def _with_plan_of(config: Speech, data: Data, state: TrainState) -> TrainState:
-    """The state, with the plan of other settings."""
-    plan = config.start(data).model.plan
-    return eqx.tree_at(lambda s: s.model.plan, state, plan, is_leaf=lambda x: x is None)
+    """The state, with the plan of other settings, which has no arrays."""
+    return jax.tree.unflatten(jax.tree.structure(config.start(data)), jax.tree.leaves(state))
 
 
 def _noise() -> Data:
