@@ -170,6 +170,7 @@ def test_the_vendors_integers_are_the_mappers(integers, vendor):
 def test_every_integer_of_the_vendors_network_is_that_of_xylosim(sound, integers, vendor):
     trace = xylo.simulate(integers, np.minimum(raster(sound), 15))
     found = {"output": trace.spikes_out, "Spikes": trace.spikes, "Vmem": trace.vmem}
+    found |= {"Isyn": trace.isyn[..., 0], "Isyn_out": trace.isyn_out, "Vmem_out": trace.vmem_out}
     assert {k: digest(v) for k, v in found.items()} == {
         k: vendor[f"sim/{sound}/{k}"] for k in found
     }
