@@ -95,6 +95,17 @@ def test_errors_that_name_an_argument_and_errors_of_programs_pass():
         fails(math.nan, ZeroDivisionError("c"))
 
 
+def test_a_number_that_may_stand_for_an_array_is_not_to_blame():
+    @explained
+    def fails(steps: int | Int[Array, "..."], scale: FloatArray) -> None:
+        raise ZeroDivisionError("c")
+
+    with pytest.raises(ZeroDivisionError):
+        fails(1, X)
+    with pytest.raises(TypeError, match="`scale` must be an array of floating-point numbers; got"):
+        fails(1, 2.5)
+
+
 FIT = [
     (1, int, True),
     (True, int, False),

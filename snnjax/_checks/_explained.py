@@ -186,7 +186,7 @@ def _unlikely(given: list[_Given]) -> TypeError | None:
         boolean = isinstance(value, bool) or (
             _is_array(value) and jnp.issubdtype(value.dtype, jnp.bool_)
         )
-        number = isinstance(value, Real) and float not in get_args(kind)
+        number = isinstance(value, Real) and not {int, float} & {*get_args(kind)}
         if (boolean or number) and "an array" in words(kind):
             return _wrong_kind(argument)
     return None

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._checks import explained
+from .._checks import explained, of_kind
 from .._typing import FloatArray
 
 Derivatives: TypeAlias = tuple[FloatArray, FloatArray]
@@ -36,6 +36,9 @@ class Surrogate(eqx.Module):
     above_zero: ClassVar[tuple[str, ...]] = ()
 
     def __check_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.type is bool:
+                of_kind(field.name, getattr(self, field.name), bool)
         settings = [field.name for field in dataclasses.fields(self) if field.type == Setting]
         for name in settings:
             value = getattr(self, name)
