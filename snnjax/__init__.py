@@ -41,6 +41,7 @@ from .params import (
     bounded as bounded,
     check_parameters as check_parameters,
     families as families,
+    family_labels as family_labels,
     param as param,
     trainable as trainable,
 )

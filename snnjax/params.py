@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import equinox as eqx
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from ._checks import explained
-from ._tree import Pattern, path_str, select, walk
+from ._tree import Pattern, map_with_path, path_str, select, walk
 from ._typing import FloatArray, PyTree
 
 FAMILIES = ("weights", "biases", "taus", "decays", "bitshifts", "thresholds")
@@ -82,6 +82,30 @@ def families(
         if family is not None:
             found[path_str(path)] = family
     return found
+
+
+@explained
+def family_labels(
+    model: PyTree, registry: Mapping[type, Mapping[str, str]] = EQUINOX_FAMILIES
+) -> Callable[[PyTree], PyTree]:
+    """The families as labels for `optax.multi_transform`, "others" for parameters without one.
+
+    The result is a function of the parameters, which `multi_transform` calls. A pytree of labels
+    would be a network of texts, which can be called as well, and `multi_transform` would do so.
+
+    Args:
+        model: any pytree of `eqx.Module`s.
+        registry: as for `families`.
+
+    >>> import equinox as eqx, optax, snnjax
+    >>> layer = snnjax.IAF(1, threshold=[0.5])
+    >>> rates = {"thresholds": optax.sgd(0.1), "others": optax.sgd(1.0)}
+    >>> optimizer = optax.multi_transform(rates, snnjax.family_labels(layer))
+    >>> snnjax.family_labels(layer)(eqx.filter(layer, eqx.is_inexact_array)).threshold
+    'thresholds'
+    """
+    found = families(model, registry)
+    return lambda params: map_with_path(lambda path, _: found.get(path, "others"), params)
 
 
 @explained

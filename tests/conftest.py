@@ -27,6 +27,7 @@ NEEDS = {
     "interop/test_nir.py": "nir",
     "interop/test_nir_save.py": "nir",
     "train/test_checkpoint.py": "orbax",
+    "train/test_loader.py": "grain",
     "viz": "matplotlib",
     "test_benchmarks.py": "matplotlib",
     "test_notebooks.py": "nbclient",

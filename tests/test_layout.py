@@ -41,6 +41,7 @@ OPTIONAL = {
     "tonic",
     "aedat",
     "expelliarmus",
+    "grain",
 }
 NEEDS_OPTIONAL = {"cli", "viz"}
 """Nothing imports these but whoever wants a command line or a picture."""

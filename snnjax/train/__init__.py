@@ -13,6 +13,12 @@ from ._front_end import (
     save_front_end as save_front_end,
 )
 from ._listen import Heard as Heard, listen as listen
+from ._loader import (
+    Loading as Loading,
+    make_loader_step as make_loader_step,
+    run_loader as run_loader,
+    start_loading as start_loading,
+)
 from ._loop import (
     TrainState as TrainState,
     init_state as init_state,

@@ -1,7 +1,7 @@
 """The training loop: every epoch is one compiled call, or one for each batch."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from .._typing import FloatArray, Key, PyTree
 from ..params import trainable
 
 Metrics: TypeAlias = dict[str, FloatArray]
-Loss: TypeAlias = Callable[[PyTree, PyTree, Key], tuple[FloatArray, Metrics]]
+Loss: TypeAlias = Callable[..., Any]
 Epoch: TypeAlias = Callable[["TrainState", PyTree, Key], tuple["TrainState", Metrics]]
 
 
@@ -25,18 +25,58 @@ class TrainState(eqx.Module):
         model: the network.
         opt_state: the state of the optimiser.
         epoch: number of epochs done.
+        statistics: running statistics of the model, such as those of `eqx.nn.BatchNorm`; None for
+            a model without.
     """
 
     model: PyTree
     opt_state: PyTree
     epoch: Int[Array, ""]
+    statistics: PyTree = None
 
 
 @explained
-def init_state(model: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first epoch."""
+def init_state(
+    model: PyTree, optimizer: optax.GradientTransformation, statistics: PyTree = None
+) -> TrainState:
+    """The state before the first epoch.
+
+    Args:
+        model: the network.
+        optimizer: an optax optimiser.
+        statistics: those that the model begins with, where it has any:
+            `snnjax.nn.statistics(model.initial_state())`. The loss then takes them as a fourth
+            argument and gives them back after the metrics.
+    """
     opt_state = optimizer.init(eqx.filter(model, trainable(model)))
-    return TrainState(model, opt_state, jnp.zeros((), jnp.int32))
+    return TrainState(model, opt_state, jnp.zeros((), jnp.int32), statistics)
+
+
+def make_step(loss: Loss, optimizer: optax.GradientTransformation) -> "_Step":
+    """A function that trains for one batch: step(state, (batch, key)) -> (state, metrics).
+
+    Args:
+        loss: (model, batch, key) -> (loss, metrics), each a mean over the batch; for a state with
+            running statistics (model, batch, key, statistics) -> (loss, metrics, statistics).
+        optimizer: an optax optimiser. It sees only the parameters that are trained.
+    """
+
+    def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
+        batch, key = inputs
+        trained, held = eqx.partition(state.model, trainable(state.model))
+        given = () if state.statistics is None else (state.statistics,)
+
+        def value_of(trained: PyTree) -> tuple[FloatArray, Any]:
+            value, *more = loss(eqx.combine(trained, held), batch, key, *given)
+            return value, more
+
+        (value, (metrics, *statistics)), grads = jax.value_and_grad(value_of, has_aux=True)(trained)
+        updates, opt_state = optimizer.update(grads, state.opt_state, trained)
+        model = eqx.combine(eqx.apply_updates(trained, updates), held)
+        after = TrainState(model, opt_state, state.epoch, *statistics)
+        return after, {"loss": value, **metrics}
+
+    return step
 
 
 @explained
@@ -50,7 +90,7 @@ def make_epoch(
     """A function that trains for one pass over the data.
 
     Args:
-        loss: (model, batch, key) -> (loss, metrics), each a mean over the batch.
+        loss: as for `make_step`.
         optimizer: an optax optimiser. It sees only the parameters that are trained.
         batch_size: sequences per step.
         compiled: what one compiled call does: the whole "epoch", which is best for small networks
@@ -72,21 +112,12 @@ def make_epoch(
     if compiled not in ("epoch", "step"):
         raise ValueError(f"`compiled` must be 'epoch' or 'step'; got {compiled!r}")
 
-    def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
-        batch, key = inputs
-        trained, held = eqx.partition(state.model, trainable(state.model))
-        (value, metrics), grads = jax.value_and_grad(
-            lambda trained: loss(eqx.combine(trained, held), batch, key), has_aux=True
-        )(trained)
-        updates, opt_state = optimizer.update(grads, state.opt_state, trained)
-        model = eqx.combine(eqx.apply_updates(trained, updates), held)
-        return TrainState(model, opt_state, state.epoch), {"loss": value, **metrics}
-
+    step = make_step(loss, optimizer)
     run = _in_one_call(step) if compiled == "epoch" else _call_by_call(step)
 
     def epoch(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
         after, metrics = run(state, data, *_batches(state, data, key, batch_size))
-        after = TrainState(after.model, after.opt_state, after.epoch + 1)
+        after = TrainState(after.model, after.opt_state, after.epoch + 1, after.statistics)
         return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
 
     return eqx.filter_jit(epoch) if compiled == "epoch" else epoch

@@ -23,7 +23,7 @@ from ._front_end import FrontEnd
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
 from ._settings import Settings
-from ._stages import Stage, Through, make_optimizer, schedule
+from ._stages import Stage, Through, by_family, make_optimizer, schedule
 from ._target import Scores, Target, count_right, run_network
 
 
@@ -57,6 +57,8 @@ class Recipe(Settings, abc.ABC):
         batch_size: sequences per step.
         learning_rate: of Adam at the start of the first stage; it falls to 0 along a cosine.
         later_rate: factor on it in the stages after the first.
+        family_rates: factors on it by family: taus:0.1,thresholds:0 trains time constants at a
+            tenth of the rate and thresholds not at all; none for one rate.
         spikes_per_logit: lead in spikes that counts as one unit of the logits in the loss; more of
             them ask for a lead that rounding does not easily turn into a tie.
         mismatch: standard deviation of the weights in training, relative to each, drawn anew at
@@ -73,6 +75,7 @@ class Recipe(Settings, abc.ABC):
     batch_size: int = 32
     learning_rate: float = 1e-3
     later_rate: float = 1 / 3
+    family_rates: str | None = None
     spikes_per_logit: float = 2.0
     mismatch: float = 0.0
     attack: float = 0.0
@@ -199,6 +202,8 @@ class Recipe(Settings, abc.ABC):
         """
         steps = batches_of(sequences, self.batch_size)
         adam = make_optimizer(self.schedule, steps, self.learning_rate, self.later_rate)
+        if self.family_rates is not None:
+            adam = by_family(adam, trained, self.family_rates)
         return bounded(adam, trained)
 
     def train(self, data: Data, state: TrainState) -> Iterator[tuple[TrainState, Metrics]]:

@@ -2,7 +2,12 @@
 
 from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
+import equinox as eqx
+import jax
 import optax
+
+from .._typing import PyTree
+from ..params import FAMILIES, family_labels, trainable
 
 Through: TypeAlias = Literal["float", "plan", "chip"]
 """A forward pass: in floating point, through a plan, or through the chip's integers."""
@@ -76,3 +81,44 @@ def make_optimizer(
     ends = [stage.end * steps for stage in stages[:-1]]
     rate = optax.join_schedules(cosines, ends) if ends else cosines[0]
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
+
+
+def by_family(
+    optimizer: optax.GradientTransformation, model: PyTree, text: str
+) -> optax.GradientTransformation:
+    """An optimizer with the updates of some families times a factor: their rates, with Adam.
+
+    Args:
+        optimizer: any optax transformation.
+        model: the model to be trained, of which only the structure counts.
+        text: families with factors, such as "taus:0.1,thresholds:0"; the others have 1.
+
+    Raises:
+        ValueError: if `text` says something else, or names a family that is not trained.
+    """
+    factors = _factors(text)
+    labels = family_labels(model)
+    trained = set(jax.tree.leaves(labels(eqx.filter(model, trainable(model)))))
+    if absent := sorted(factors.keys() - trained):
+        raise ValueError(
+            f"`family_rates` has {', '.join(absent)}, but the network trains "
+            f"{', '.join(sorted(trained))} only; leave it out, or do not freeze it"
+        )
+    scales = {name: optax.scale(factors.get(name, 1.0)) for name in trained}
+    return optax.chain(optimizer, optax.multi_transform(scales, labels))
+
+
+def _factors(text: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for entry in text.split(","):
+        name, _, number = entry.strip().partition(":")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = -1.0
+        if name not in FAMILIES or not 0 <= found[name] < float("inf"):
+            raise ValueError(
+                f"`family_rates` must be families, each with a factor of at least 0 on its rate, "
+                f"such as taus:0.1,thresholds:0; there are {', '.join(FAMILIES)}; got {text!r}"
+            )
+    return found

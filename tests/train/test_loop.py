@@ -5,8 +5,10 @@ import numpy as np
 import optax
 import pytest
 
-from snnjax import SynNet
+from snnjax import IAF, Sequential, SynNet, family_labels, fold_batch_norm, trainable
+from snnjax.nn import run_batch, statistics
 from snnjax.train import init_state, make_epoch
+from snnjax.train._stages import by_family
 
 OPTIMIZER = optax.adam(1e-2)
 
@@ -89,3 +91,59 @@ def test_a_batch_larger_than_the_data_is_an_error():
     x, y = data()
     with pytest.raises(ValueError, match=r"`data` must be arrays of one length; got \[36, 37\]"):
         make_epoch(loss, OPTIMIZER, 8)(start(), (x, y[:-1]), jax.random.key(0))
+
+
+def test_running_statistics_are_trained_with_and_gone_on_with():
+    layers = eqx.nn.Linear(4, 6, key=jax.random.key(0)), eqx.nn.Linear(6, 3, key=jax.random.key(1))
+    norm = eqx.nn.BatchNorm(6, axis_name=("time", "batch"), mode="batch", momentum=0.5)
+    model = Sequential(layers[0], norm, IAF(6), layers[1])
+
+    def normed_loss(model, batch, key, before):
+        y, state = run_batch(model, batch[0], before)
+        counts = y.sum(1)
+        value = optax.softmax_cross_entropy_with_integer_labels(counts, batch[1]).mean()
+        return value, {"accuracy": (counts.argmax(-1) == batch[1]).mean()}, statistics(state)
+
+    begin = init_state(model, OPTIMIZER, statistics(model.initial_state()))
+    found = {}
+    for compiled in ("epoch", "step"):
+        own = make_epoch(normed_loss, OPTIMIZER, 8, compiled=compiled)
+        state, _ = own(begin, data(), jax.random.key(2))
+        state, metrics = own(state, data(), jax.random.key(2))
+        found[compiled] = state
+        assert metrics.keys() == {"loss", "accuracy"}
+    for one, other in zip(*map(jax.tree.leaves, map(arrays, found.values())), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    count, mean, _ = jax.tree.leaves(found["step"].statistics[1])
+    assert count == 8  # two epochs of four batches
+    assert np.all(np.asarray(mean) != 0)
+    folded = fold_batch_norm(found["step"].model, found["step"].statistics)
+    inputs = data()[0][:3].astype(float)
+    resting = eqx.nn.inference_mode(found["step"].model)
+    wanted, _ = run_batch(resting, inputs, found["step"].statistics)
+    np.testing.assert_allclose(run_batch(folded, inputs)[0], wanted, atol=1e-4)
+
+
+def arrays(state):
+    return eqx.filter((state.model, state.statistics), eqx.is_inexact_array)
+
+
+def test_rates_by_family():
+    model = SynNet(3, 4, (6,), (2,), key=jax.random.key(1))
+    optimizer = by_family(optax.sgd(1.0), model, "weights:0.5")
+    params = eqx.filter(model, trainable(model))
+    ones = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(ones, optimizer.init(params), params)
+    labels = family_labels(model)(params)
+    kinds = set(jax.tree.leaves(labels))
+    assert kinds == {"weights"}
+    for update, label in zip(*map(jax.tree.leaves, (updates, labels)), strict=True):
+        np.testing.assert_array_equal(update, -0.5 if label == "weights" else -1.0)
+    for text, message in (
+        ("weights", "`family_rates` must be families, each with a factor"),
+        ("weights:-1", "`family_rates` must be families"),
+        ("wheels:1", "`family_rates` must be families"),
+        ("taus:0.1", "`family_rates` has taus, but the network trains weights only"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            by_family(optax.sgd(1.0), model, text)
