@@ -112,7 +112,32 @@ def _plain(
 
 @eqx.filter_custom_jvp
 def _scan(step, state, inputs, weights, *, record, feedback):  # type: ignore[no-untyped-def]
-    return _plain(step, state, inputs, weights, record)
+    steps = len(jax.tree.leaves(inputs)[0])
+    if record or steps == 1:
+        return _plain(step, state, inputs, weights, record)
+    return *_in_place(step, state, inputs, weights, steps), None
+
+
+def _in_place(
+    step: Callable[..., Any], state: PyTree, inputs: PyTree, weights: PyTree, steps: int
+) -> tuple[PyTree, PyTree]:
+    """The final state and the outputs, where nothing is differentiated.
+
+    The time is not the first axis of a vmapped batch, and `lax.scan` would transpose all inputs and
+    outputs to make it the first. This loop cuts out each step where it lies.
+    """
+    first = jax.tree.map(lambda xs: xs[0], inputs)
+    _, y = jax.eval_shape(step, state, first, *weights)
+
+    def body(t: Any, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        before, outputs = carry
+        x = jax.tree.map(lambda xs: jax.lax.dynamic_index_in_dim(xs, t, keepdims=False), inputs)
+        after, y = step(before, x, *weights)
+        put = jax.lax.dynamic_update_index_in_dim
+        return after, jax.tree.map(lambda ys, y: put(ys, y, t, 0), outputs, y)
+
+    empty = jax.tree.map(lambda y: jnp.zeros((steps, *y.shape), y.dtype), y)
+    return jax.lax.fori_loop(0, steps, body, (state, empty))
 
 
 @_scan.def_jvp

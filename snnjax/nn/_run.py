@@ -1,5 +1,6 @@
 """Ways to run a network: over a batch with shared running statistics, and over long sequences."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -81,7 +82,7 @@ def run_chunked(
     x: ArrayLike,
     state: PyTree = None,
     *,
-    chunk: int,
+    chunk: int | None = None,
     remat: bool = True,
     key: Key | None = None,
 ) -> tuple[FloatArray, PyTree]:
@@ -90,14 +91,15 @@ def run_chunked(
     Each piece runs layer after layer, as `model(x)` does; only the state passes from piece to
     piece. Activation memory scales with `chunk` instead of the sequence length. So it does in
     training with `remat`: the gradient stores the state before every piece and recomputes the
-    piece. For T steps, memory is least for pieces of about sqrt(T). The output is that of
-    `model(x, state)`, with the exactness of `model.step`.
+    piece. The output is that of `model(x, state)`, with the exactness of `model.step`.
 
     Args:
         model: a network or layer.
         x: input, time first.
         state: the state before the first step; None is the resting state.
-        chunk: time steps of a piece. The last one may be shorter.
+        chunk: time steps of a piece. The last one may be shorter. None is about sqrt(T) for T
+            steps, where the states before the pieces and one piece take the least memory together:
+            a divisor of T between half and twice that, if it has one.
         remat: recompute the pieces on the way back instead of keeping all that happened in them.
         key: needed where something in the network is random. Every piece gets a key of its own, so
             the draws differ from those of `model(x, key=key)`.
@@ -110,8 +112,9 @@ def run_chunked(
         TypeError: if `model` is no `Layer`.
     """
     require_layer("model", model)
-    count("chunk", chunk)
     x = as_float(x, model)
+    chunk = _chunk(len(x)) if chunk is None else chunk
+    count("chunk", chunk)
     pieces, rest = divmod(len(x), chunk)
     if pieces == 0:
         return model(x, state, key=key)
@@ -138,3 +141,10 @@ def run_chunked(
         return y, state
     last, state = run(model, x[-rest:], state, None if keys is None else keys[-1])
     return jnp.concatenate([y, last]), state
+
+
+def _chunk(steps: int) -> int:
+    """The divisor of `steps` nearest to its root by ratio; the root, if none is within twice it."""
+    root = max(1, math.isqrt(steps))
+    near = [n for n in range((root + 1) // 2, 2 * root + 1) if steps % n == 0]
+    return min(near, key=lambda n: max(n / root, root / n), default=root)

@@ -9,7 +9,7 @@ state. Those with running statistics (`eqx.nn.BatchNorm`, `eqx.nn.SpectralNorm`)
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import equinox as eqx
 import jax
@@ -80,10 +80,23 @@ def _apply(
 ) -> tuple[FloatArray, PyTree]:
     if _is_stateful(layer):
         return _apply_stateful(layer, x, static_state(layer) if state is None else state, key)
+    if _is_product(layer) and x.shape[0] != 1:
+        return _product(layer, x), None
     if not _takes_key(layer) or key is None:
         return jax.vmap(layer)(x), None
     keys = jax.random.split(key, len(x))
     return jax.vmap(lambda x_t, key_t: layer(x_t, key=key_t))(x, keys), None
+
+
+def _is_product(layer: Any) -> TypeGuard[eqx.nn.Linear]:
+    sizes = (layer.in_features, layer.out_features) if type(layer) is eqx.nn.Linear else ("scalar",)
+    return "scalar" not in sizes
+
+
+def _product(layer: eqx.nn.Linear, x: FloatArray) -> FloatArray:
+    """The layer at all time steps. `jax.vmap` of its `weight @ x` would transpose whole arrays."""
+    y = x @ layer.weight.T
+    return y if layer.bias is None else y + layer.bias
 
 
 def _apply_stateful(

@@ -223,7 +223,7 @@ def smooth(neurons, key):
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("remat", [True, False])
-@pytest.mark.parametrize("chunk", [6, 8])
+@pytest.mark.parametrize("chunk", [None, 10])
 def test_gradients_of_pieces_are_those_of_the_whole(remat, chunk, key):
     model, x = smooth(4, key), jax.random.normal(key, (24, 3))
     grads = eqx.filter_grad(loss)(model, x, chunk, remat)
@@ -241,8 +241,9 @@ def test_rematerialisation_holds_the_states_between_pieces_only(key):
         return jax.jit(f).lower(arrays).compile().memory_analysis().temp_size_in_bytes
 
     whole = bytes_of(1024, False)
-    assert bytes_of(32, True) < 0.3 * whole
-    assert bytes_of(32, True) < bytes_of(32, False)
+    chosen = bytes_of(None, True)  # pieces of 32 steps
+    assert chosen < 0.3 * whole
+    assert chosen < bytes_of(32, False)
 
 
 # ----- randomness and errors
