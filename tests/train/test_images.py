@@ -68,7 +68,7 @@ def test_discretising_after_training_as_the_peer_does(config, data):
     free = eqx.tree_at(bounds, network, replace_fn=lambda x: jnp.full_like(x, -1e4))
     free = eqx.tree_at(bounds, free, [None] * 3)
     for name, candidate in {"a lower bound of -1": network, "no lower bound": free}.items():
-        spec = dynapcnn.map_network(candidate, config.chip, input_shape=config.input_shape)
+        spec = dynapcnn.map_network(candidate, chip=config.chip, input_shape=config.input_shape)
         quiet = {"min_sqnr": -np.inf, "max_zeroed": 1.0}
         theirs = share_of(dynapcnn.quantize(spec, **quiet, compat="sinabs"), data)
         ours = share_of(dynapcnn.quantize(spec, **quiet), data)
