@@ -28,6 +28,7 @@ NEEDS = {
     "interop/test_nir_save.py": "nir",
     "train/test_checkpoint.py": "orbax",
     "train/test_loader.py": "grain",
+    "train/test_event_recipes.py": "tonic",
     "viz": "matplotlib",
     "test_benchmarks.py": "matplotlib",
     "test_notebooks.py": "nbclient",

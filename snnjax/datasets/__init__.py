@@ -30,6 +30,7 @@ from .filters import (
     refractory as refractory,
 )
 from .fsdd import load_fsdd as load_fsdd
+from .lengths import Padded as Padded, batches_by_length as batches_by_length, pad as pad
 from .mnist import Mnist as Mnist, load_mnist as load_mnist, read_idx as read_idx
 from .recordings import Spoken as Spoken, read_events as read_events, read_shd as read_shd
 from .sequences import Sequences as Sequences, load_sequences as load_sequences

@@ -144,11 +144,20 @@ def count_right(spikes: FloatArray, labels: Int[Array, " n"]) -> int:
 
 
 @explained
-def right(spikes: FloatArray, labels: Int[Array, " n"]) -> Bool[Array, " n"]:
+def right(
+    spikes: FloatArray, labels: Int[Array, " n"], mask: Bool[Array, "n steps"] | None = None
+) -> Bool[Array, " n"]:
     """Whether the neuron of the label spiked most, for spikes of shape (n, steps, classes).
 
     On a tie, the first of them is the answer.
+
+    Args:
+        spikes: the readout's spikes.
+        labels: the right classes.
+        mask: the steps of each sequence that count; None for all.
     """
+    if mask is not None:
+        spikes = jnp.where(mask[:, :, None], spikes, 0)
     return jnp.argmax(spikes.sum(axis=1), axis=-1) == labels
 
 

@@ -9,10 +9,19 @@ from . import _find
 from ._arrays import Arrays as Arrays
 from ._digits import Digits as Digits
 from ._images import Images as Images
+from ._nmnist import Nmnist as Nmnist
+from ._shd import Shd as Shd
 from ._speech import Speech as Speech
 
 RECIPES: Mapping[str, type[Recipe]] = MappingProxyType(
-    {"digits": Digits, "images": Images, "speech": Speech, "arrays": Arrays}
+    {
+        "digits": Digits,
+        "images": Images,
+        "speech": Speech,
+        "arrays": Arrays,
+        "shd": Shd,
+        "nmnist": Nmnist,
+    }
 )
 """By name, as `snnjax train` takes them; the first is the main job."""
 
