@@ -283,3 +283,18 @@ def test_less_is_kept_for_the_backward_pass(case, key, monkeypatch):
     kept = memory()
     monkeypatch.setattr("snnjax.nn._neuron.scan", plain)
     assert kept < 0.9 * memory()
+
+
+def test_the_leak_that_jax_reports_in_gradients_is_of_equinox_checkpoints_without_us():
+    """Gradients through neurons under `jax.checking_leaks` end in "Leaked trace" for this reason.
+
+    `eqx.filter_checkpoint` of a function that closes over a parameter is enough; the scan has one.
+    """
+
+    def gradient(checkpoint):
+        return jax.jit(jax.grad(lambda w: checkpoint(lambda s: s * w)(jnp.ones(3)).sum()))
+
+    with jax.checking_leaks():
+        gradient(jax.checkpoint)(jnp.ones(3))
+        with pytest.raises(Exception, match="Leaked trace"):
+            gradient(eqx.filter_checkpoint)(jnp.ones(3))

@@ -1,6 +1,7 @@
 """Run folders that the snnjax before this format wrote: their integers load, no checkpoint does."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,12 @@ def test_the_plan_loads_to_the_same_rules():
     assert repr(rules.by_family["weights"]) == "Int(bits=4, axis=0)"
     assert repr(rules.by_family["decays"]) == "Bitshift()"
     assert "bits=6" in repr(rules.where["layers[0].weight"])
+
+
+def test_check_needs_no_scipy(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scipy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    result = call("check", OLD / "digits")
+    assert result.exit_code == 0, result.output
+    assert "fits Xylo Audio 3" in result.output
