@@ -16,12 +16,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool
 
 from ._typing import PyTree
 
 State = TypeVar("State")
 Tree = TypeVar("Tree")
+Out = TypeVar("Out")
 
 
 def _is_typed() -> bool:
@@ -124,6 +126,32 @@ def varying_as(tree: Tree, x: PyTree) -> Tree:
         return tree
     axes = frozenset().union(*(_axes(jax.typeof(leaf)) for leaf in jax.tree.leaves(x)))
     return jax.tree.map(lambda y: _vary(y, axes) if eqx.is_array(y) else y, tree)
+
+
+def automatic(run: Callable[..., Out], shared: PyTree, batch: PyTree) -> Out:
+    """`run(shared, batch)`, within which axes of a mesh that are explicit are automatic.
+
+    Args:
+        run: function of two pytrees; all of its results have the batch as first axis.
+        shared: what all of a batch share.
+        batch: arrays with the batch as first axis.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if not mesh.explicit_axes:
+        return run(varying_as(shared, batch), batch)
+    arrays, rest = eqx.partition((shared, batch), eqx.is_array)
+    spec = jax.typeof(jax.tree.leaves(batch)[0]).sharding.spec
+    of_arrays = lambda arrays: run(*eqx.combine(arrays, rest))  # noqa: E731
+    return jax.sharding.auto_axes(of_arrays, out_sharding=P(*spec[:1]))(arrays)
+
+
+def take_along(x: Any, order: Any) -> Any:
+    """`x[order]`; split over devices along its first axis, it is so along the last of `order`."""
+    spec = jax.typeof(x).sharding.spec
+    if not any(spec[:1]):
+        return x[order]
+    out = P(*(None,) * (order.ndim - 1), *spec)
+    return jax.sharding.auto_axes(lambda x, order: x[order], out_sharding=out)(x, order)
 
 
 def as_spread(x: Any, like: Any) -> Any:

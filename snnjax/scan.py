@@ -101,7 +101,7 @@ def _plain(
         after, y = step(before, x, *weights)
         return after, (y, after if record else None)
 
-    if len(jax.tree.leaves(inputs)[0]) == 1:
+    if jax.tree.leaves(inputs)[0].shape[0] == 1:
         # Streaming. Outside jit, every call would compile a loop anew.
         final, made = body(state, jax.tree.map(lambda xs: xs[0], inputs))
         outputs, states = jax.tree.map(lambda y: y[None], made)

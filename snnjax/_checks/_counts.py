@@ -8,8 +8,17 @@ import numpy as np
 MAX_INT32 = 2**31 - 1
 
 
-def require_counts(name: str, values: np.ndarray, *, most: int = MAX_INT32) -> None:
-    """Raise ValueError unless `values` are whole numbers from 0 to `most`; `name` is theirs."""
+def require_counts(
+    name: str, values: np.ndarray, *, most: int = MAX_INT32, start: tuple[int, ...] | None = None
+) -> None:
+    """Raise ValueError unless `values` are whole numbers from 0 to `most`.
+
+    Args:
+        name: the array's name for the message.
+        values: the array, or a part of it.
+        most: the largest number.
+        start: where the part begins in the array.
+    """
     if values.dtype.kind not in "biuf":
         raise ValueError(f"`{name}` must hold whole numbers; got {values.dtype}")
     with np.errstate(invalid="ignore"):
@@ -23,8 +32,9 @@ def require_counts(name: str, values: np.ndarray, *, most: int = MAX_INT32) -> N
     for fault, bad in faults.items():
         if bad.any():
             index = tuple(map(int, np.argwhere(bad)[0]))
+            at = [i + first for i, first in zip(index, start or (0,) * len(index), strict=True)]
             raise ValueError(
-                f"`{name}` must hold whole numbers from 0 to {most}; `{name}{list(index)}` is "
+                f"`{name}` must hold whole numbers from 0 to {most}; `{name}{at}` is "
                 f"{values[index]}, {fault}"
             )
 

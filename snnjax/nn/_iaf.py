@@ -81,7 +81,7 @@ class IAF(Neuron):
         self, x: FloatArray, state: PyTree, *, key: Key | None, record: bool
     ) -> tuple[FloatArray, PyTree, Records]:
         """A run over time. Records `vmem` after the reset, `spikes` and `output`."""
-        if not self.parallel or len(x) == 0 or self.on_state is not None:
+        if not self.parallel or x.shape[0] == 0 or self.on_state is not None:
             return super().evolve(x, state, key=key, record=record)
         held = stop_frozen(self)
         before = start_of(self, x, state)

@@ -159,7 +159,7 @@ class LIF(Neuron):
                 f"`x` must have the shape {wanted} for neurons of the shape {self.shape} with "
                 f"{self.synapses} synapse(s) each; got {x.shape}"
             )
-        current = x.reshape(len(x), *split)
+        current = x.reshape(x.shape[0], *split)
         if self.noise_std == 0:
             return current, {}
         if key is None:

@@ -35,5 +35,6 @@ from ._robustness import (
 )
 from ._run import Run as Run
 from ._settings import Settings as Settings
+from ._sharding import Sharding as Sharding
 from ._stages import Through as Through
 from ._target import Scores as Scores, Target as Target, right as right

@@ -6,12 +6,15 @@ from typing import Any, Literal, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from .._checks import explained
+from .._mesh import take_along
 from .._typing import FloatArray, Key, PyTree
 from ..params import trainable
+from ._sharding import Sharding
 
 Metrics: TypeAlias = dict[str, FloatArray]
 Loss: TypeAlias = Callable[..., Any]
@@ -86,6 +89,7 @@ def make_epoch(
     batch_size: int,
     *,
     compiled: Literal["epoch", "step"] = "epoch",
+    sharding: Sharding | None = None,
 ) -> Epoch:
     """A function that trains for one pass over the data.
 
@@ -96,6 +100,7 @@ def make_epoch(
         compiled: what one compiled call does: the whole "epoch", which is best for small networks
             and on accelerators, or one "step". On a CPU, the compiler makes convolutions within a
             loop many times slower than outside of one, so networks with convolutions want "step".
+        sharding: a mesh of devices, of one process or of several that all call the function.
 
     Returns:
         epoch(state, data, key) -> (state, metrics). The data is a pytree of arrays in memory with a
@@ -106,21 +111,49 @@ def make_epoch(
     Raises:
         ValueError: if `compiled` is neither of these, or `batch_size` is not above 0; and by the
             function, if the data has fewer sequences than that or arrays of unequal length.
+        FloatingPointError: by the function, if the loss is not finite on a mesh, where programs
+            raise nothing.
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be above 0; got {batch_size}")
     if compiled not in ("epoch", "step"):
         raise ValueError(f"`compiled` must be 'epoch' or 'step'; got {compiled!r}")
+    if sharding is not None:
+        sharding.require(batch_size)
 
-    step = make_step(loss, optimizer)
-    run = _in_one_call(step) if compiled == "epoch" else _call_by_call(step)
+    free = make_step(loss, optimizer)
+
+    def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
+        after, metrics = free(state, inputs)
+        return (after if sharding is None else sharding.held(after)), metrics
+
+    def take(data: PyTree, order: Int[Array, "*batches batch_size"]) -> PyTree:
+        taken = jax.tree.map(lambda x: take_along(x, order), data)
+        return taken if sharding is None else sharding.split(taken, order.ndim - 1)
+
+    run = _in_one_call(step, take) if compiled == "epoch" else _call_by_call(step, take)
 
     def epoch(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
         after, metrics = run(state, data, *_batches(state, data, key, batch_size))
         after = TrainState(after.model, after.opt_state, after.epoch + 1, after.statistics)
         return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
 
-    return eqx.filter_jit(epoch) if compiled == "epoch" else epoch
+    program = eqx.filter_jit(epoch) if compiled == "epoch" else epoch
+    return program if sharding is None else _on_mesh(program, sharding)
+
+
+def _on_mesh(epoch: Epoch, sharding: Sharding) -> Epoch:
+    def run(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
+        with jax.set_mesh(sharding.mesh):
+            state, metrics = epoch(sharding.place(state), sharding.share(data), key)
+        if not np.isfinite(metrics["loss"]):
+            raise FloatingPointError(
+                f"the loss of epoch {int(state.epoch)} is {metrics['loss']}: a parameter is not "
+                "finite, or left its range. Train with a smaller rate, or hold it with `frozen`"
+            )
+        return state, metrics
+
+    return run
 
 
 @explained
@@ -142,6 +175,7 @@ def run_epochs(
 
 
 _Step: TypeAlias = Callable[[TrainState, tuple[PyTree, Key]], tuple[TrainState, Metrics]]
+_Take: TypeAlias = Callable[[PyTree, Int[Array, "*batches batch_size"]], PyTree]
 _Order: TypeAlias = Int[Array, "batches batch_size"]
 _Run: TypeAlias = Callable[[TrainState, PyTree, _Order, PRNGKeyArray], tuple[TrainState, Metrics]]
 
@@ -171,7 +205,7 @@ def _batches(
     return order.reshape(batches, batch_size), jax.random.split(step_key, batches)
 
 
-def _in_one_call(step: _Step) -> _Run:
+def _in_one_call(step: _Step, take: _Take) -> _Run:
     def run(
         state: TrainState, data: PyTree, order: _Order, keys: PRNGKeyArray
     ) -> tuple[TrainState, Metrics]:
@@ -181,19 +215,18 @@ def _in_one_call(step: _Step) -> _Run:
             after, metrics = step(eqx.combine(arrays, static), inputs)
             return eqx.filter(after, eqx.is_array), metrics
 
-        shuffled = jax.tree.map(lambda x: x[order], data)
-        arrays, metrics = jax.lax.scan(body, arrays, (shuffled, keys))
+        arrays, metrics = jax.lax.scan(body, arrays, (take(data, order), keys))
         return eqx.combine(arrays, static), metrics
 
     return run
 
 
-def _call_by_call(step: _Step) -> _Run:
+def _call_by_call(step: _Step, take: _Take) -> _Run:
     @eqx.filter_jit
     def one(
         state: TrainState, data: PyTree, batch: Int[Array, " batch_size"], key: Key
     ) -> tuple[TrainState, Metrics]:
-        return step(state, (jax.tree.map(lambda x: x[batch], data), key))
+        return step(state, (take(data, batch), key))
 
     def run(
         state: TrainState, data: PyTree, order: _Order, keys: PRNGKeyArray

@@ -23,6 +23,7 @@ from ._front_end import FrontEnd
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
 from ._robustness import adversarial_loss
 from ._settings import Settings
+from ._sharding import Sharding
 from ._stages import Stage, Through, by_family, make_optimizer, schedule
 from ._target import Scores, Target, count_right, run_network
 
@@ -206,22 +207,24 @@ class Recipe(Settings, abc.ABC):
             adam = by_family(adam, trained, self.family_rates)
         return bounded(adam, trained)
 
-    def train(self, data: Data, state: TrainState) -> Iterator[tuple[TrainState, Metrics]]:
+    def train(
+        self, data: Data, state: TrainState, sharding: Sharding | None = None
+    ) -> Iterator[tuple[TrainState, Metrics]]:
         """Train from `state` to the last epoch of the last stage.
 
-        Training that was interrupted goes on as it would have.
+        Training that was interrupted goes on as it would have. With `sharding`, on a mesh.
 
         Yields:
             The state and the metrics after each epoch.
         """
         optimizer = self.optimizer(state.model, len(data.train[1]))
         key = jax.random.key(self.seed + 1)
+        inputs = data.train if sharding is None else sharding.share(data.train)
+        make = functools.partial(make_epoch, compiled=self.compiled, sharding=sharding)
         for stage in self.schedule:
             if int(state.epoch) < stage.end:
-                epoch = make_epoch(
-                    self.loss(stage.through), optimizer, self.batch_size, compiled=self.compiled
-                )
-                for after, metrics in run_epochs(epoch, state, data.train, stage.end, key):
+                epoch = make(self.loss(stage.through), optimizer, self.batch_size)
+                for after, metrics in run_epochs(epoch, state, inputs, stage.end, key):
                     state = after
                     yield after, metrics
 

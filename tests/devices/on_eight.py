@@ -1,5 +1,7 @@
 """Tests that need eight devices; `test_devices.py` runs them in a process that has them."""
 
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,12 +9,14 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from snnjax import DSRIF, DSRLIF, LIF, Sequential, nn, quant, record, run_chunked, transforms
+from snnjax import DSRIF, DSRLIF, IAF, LIF, Sequential, nn, quant, record, run_chunked, transforms
+from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.xylo.frontend import Audio3, Imu
-from snnjax.train import losses
+from snnjax.train import Sharding, load_checkpoint, losses, make_epoch, save_checkpoint
 
 from ..nn import neurons
 from ..nn.test_stream import NETWORKS
+from . import training
 from ._meshes import KINDS, assert_same, mesh_of, shard
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -184,3 +188,215 @@ def test_a_front_end(name, kind):
         events = jax.jit(events_of)(shard(jnp.asarray(signal), mesh, "data"))
         assert {piece.data.shape[0] for piece in events.addressable_shards} == {1}
         np.testing.assert_array_equal(np.asarray(events), wanted)
+
+
+# ----- chips
+
+
+def xylo_network():
+    keys = jax.random.split(jax.random.key(0), 3)
+    return Sequential(
+        eqx.nn.Linear(3, 8, use_bias=False, key=keys[0]),
+        LIF(8, threshold=0.3, recurrent=True, bias=None, key=keys[1]),
+        eqx.nn.Linear(8, 4, use_bias=False, key=keys[2]),
+        LIF(4, threshold=0.3, bias=None, max_spikes=1),
+    )
+
+
+def dynapcnn_network():
+    keys = jax.random.split(jax.random.key(0), 2)
+    return Sequential(
+        eqx.nn.Conv2d(2, 4, 3, key=keys[0]),
+        IAF((4, 4, 4), threshold=0.5, min_vmem=-1.0),
+        nn.SumPool2d(2),
+        nn.Flatten(),
+        eqx.nn.Linear(16, 3, key=keys[1]),
+        IAF(3, threshold=0.5, min_vmem=-1.0),
+    )
+
+
+CHIPS = {
+    "xylo": (xylo, xylo_network, (3,), {}),
+    "dynapcnn": (dynapcnn, dynapcnn_network, (2, 6, 6), {"input_shape": (2, 6, 6)}),
+}
+every_chip = pytest.mark.parametrize("name", CHIPS)
+
+
+def counts_of(shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).poisson(1.0, (8, 5, *shape)), jnp.int32)
+
+
+def spec_of(name):
+    chip, make, _, options = CHIPS[name]
+    return chip.quantize(chip.map_network(make(), **options))
+
+
+@every_kind
+@every_chip
+def test_emulate(kind, name):
+    chip, make, shape, options = CHIPS[name]
+    params, static = eqx.partition(make(), eqx.is_inexact_array)
+
+    def run(params, x):
+        return chip.emulate(eqx.combine(params, static), **options)(x)
+
+    assert_same(kind, run, params, counts_of(shape).astype(jnp.float32))
+
+
+@every_kind
+@every_chip
+def test_simulate(kind, name):
+    chip, _, shape, _ = CHIPS[name]
+    spec, x = spec_of(name), counts_of(shape)
+    wanted = chip.simulate(spec, x)
+    mesh = mesh_of(kind)
+    with jax.set_mesh(mesh):
+        run = lambda spec, x: chip.simulate(spec, x)  # noqa: E731
+        if kind == "manual":
+            run = jax.shard_map(run, in_specs=(P(), P("data")), out_specs=P("data"))
+        found = eqx.filter_jit(run)(shard(spec, mesh), shard(x, mesh, "data"))
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+@every_chip
+def test_simulate_outside_of_jit_looks_at_each_shard(name):
+    chip, _, shape, _ = CHIPS[name]
+    spec, x, mesh = spec_of(name), counts_of(shape), mesh_of("auto")
+    sharded = shard(x, mesh, "data")
+    found = chip.simulate(spec, sharded)
+    assert found.spikes_out.sharding.is_equivalent_to(sharded.sharding, found.spikes_out.ndim)
+    jax.tree.map(np.testing.assert_array_equal, found, chip.simulate(spec, x))
+    at = (5, 2, *[0] * len(shape))
+    with pytest.raises(ValueError, match=rf"`raster\[{', '.join(map(str, at))}\]` is -1, negative"):
+        chip.simulate(spec, shard(x.at[at].set(-1), mesh, "data"))
+
+
+@every_kind
+@every_chip
+def test_what_is_wrong_within_a_program_is_marked(kind, name):
+    chip, make, shape, options = CHIPS[name]
+    spec, x, mesh = spec_of(name), counts_of(shape), mesh_of(kind)
+    good = chip.simulate(spec, x).spikes_out
+    x = x.at[(5, 2, *[0] * len(shape))].set(-1)
+    ruined = jax.tree.map(lambda w: w * jnp.nan, eqx.filter(make(), eqx.is_inexact_array))
+    ruined = eqx.combine(ruined, make())
+
+    def run(spec, model, x):
+        emulated = chip.emulate(model, **options)(x)
+        return chip.simulate(spec, x).spikes_out, emulated.spikes_out
+
+    with jax.set_mesh(mesh):
+        specs = (P(), P(), P("data"))
+        if kind == "manual":
+            arrays, static = eqx.partition(ruined, eqx.is_array)
+            inner = jax.shard_map(
+                lambda spec, model, x: run(spec, eqx.combine(model, static), x),
+                in_specs=specs,
+                out_specs=P("data"),
+            )
+            program = eqx.filter_jit(lambda spec, model, x: inner(spec, arrays, x))
+        else:
+            program = eqx.filter_jit(run)
+        found, emulated = program(shard(spec, mesh), shard(ruined, mesh), shard(x, mesh, "data"))
+    found = np.asarray(found)
+    assert (found[5] == np.iinfo(np.int32).min).all()
+    np.testing.assert_array_equal(np.delete(found, 5, 0), np.delete(np.asarray(good), 5, 0))
+    assert np.isnan(emulated).all()
+
+
+# ----- the compiled program
+
+BATCH = 88
+"""A number that no other axis has, not even several together."""
+
+
+def assert_data_parallel(kind, run, shared, batch):
+    """That a program gathers nothing, and has the batch on no device as a whole."""
+    mesh = mesh_of(kind)
+    with jax.set_mesh(mesh):
+        program = eqx.filter_jit(run).lower(shard(shared, mesh), shard(batch, mesh, "data"))
+        text = program.compile().compiled.as_text()
+    for word in ("all-gather", "all-to-all", "collective-permute", "callback"):
+        assert word not in text, word
+    assert not re.search(rf"\[(\d+,)*({BATCH}|{BATCH * 5})[,\]]", text)
+
+
+def gradient_of(run):
+    """The mean loss of a batch and its gradient."""
+
+    def loss(model, x):
+        return jnp.square(run(model, x)).mean()
+
+    return eqx.filter_value_and_grad(loss)
+
+
+spread = pytest.mark.parametrize("kind", ["explicit", "auto"])
+
+
+@spread
+def test_a_step_of_training_is_data_parallel(kind):
+    x = jnp.resize(batch_of(3), (BATCH, 5, 3))
+    assert_data_parallel(kind, gradient_of(lambda m, x: jax.vmap(m)(x)[0]), network(), x)
+
+
+@spread
+@every_chip
+def test_simulate_and_emulate_are_data_parallel(kind, name):
+    chip, make, shape, options = CHIPS[name]
+    x = jnp.resize(counts_of(shape), (BATCH, 5, *shape))
+    assert_data_parallel(kind, chip.simulate, spec_of(name), x)
+    emulated = gradient_of(lambda model, x: chip.emulate(model, **options)(x).spikes_out)
+    assert_data_parallel(kind, emulated, make(), x.astype(jnp.float32))
+
+
+# ----- training
+
+MESHES = {"data": "data=8", "data and model": "data=4,model=2"}
+
+
+@pytest.mark.parametrize("through", ["float", "chip"])
+@pytest.mark.parametrize("mesh", MESHES)
+def test_twenty_steps_on_a_mesh_are_those_on_one_device(mesh, through):
+    sharding = Sharding.make(MESHES[mesh], large=100)
+    found = training.train(sharding, through)
+    if "model" in mesh:
+        w_rec = found[0].model.layers[1].w_rec
+        assert w_rec.addressable_shards[0].data.shape == (8, 16)
+    training.assert_trained_alike(found, training.train(None, through))
+
+
+@pytest.mark.parametrize("kind", ["explicit", "auto"])
+def test_an_epoch_of_data_that_are_split_over_a_mesh(kind):
+    wanted = training.train(epochs=1)
+    mesh = mesh_of(kind)
+    with jax.set_mesh(mesh):
+        epoch = make_epoch(training.loss_through("float"), training.OPTIMIZER, 16)
+        state = shard(training.start(), mesh)
+        data = shard(training.data(), mesh, "data")
+        with jax.numpy_dtype_promotion("standard"):
+            state, metrics = epoch(state, data, shard(training.KEY, mesh))
+    training.assert_trained_alike((state, [float(metrics["loss"])]), wanted)
+
+
+def test_a_checkpoint_goes_on_on_another_mesh(tmp_path):
+    wanted = training.train()
+    on_8 = Sharding.make("data=8")
+    half, losses = training.train(on_8, epochs=1)
+    save_checkpoint(tmp_path / "checkpoint", on_8.gather(half))
+    restored = load_checkpoint(tmp_path / "checkpoint", training.start())
+    found, rest = training.train(Sharding.make("data=4,model=2", large=100), state=restored)
+    training.assert_trained_alike((found, losses + rest), wanted)
+
+
+def test_training_that_leads_to_nan_is_an_error():
+    ruined = jax.tree.map(lambda x: x * jnp.nan if eqx.is_inexact_array(x) else x, training.start())
+    with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
+        training.train(Sharding.make("data=8"), "chip", state=ruined)
+
+
+def test_what_is_no_mesh():
+    for text in ("data=4", "model=8", "data=8,data=1", "data", "rows=8", "data=-8"):
+        with pytest.raises(ValueError, match="`mesh` must"):
+            Sharding.make(text)
+    with pytest.raises(ValueError, match="`batch_size` must be a multiple of 8"):
+        make_epoch(None, training.OPTIMIZER, 12, sharding=Sharding.make("data=8"))

@@ -169,20 +169,20 @@ def _run(spec, raster, state, *, floats):
         held = SimState(_inputs.Register((neurons,), -1 - top, top))
         _inputs.require_state(state, held, _inputs.batch_of(counts, shape), floats=floats)
 
-    def run(counts, state):
+    def run(spec, counts, state):
         vmem = jnp.zeros((len(counts), neurons)) if state is None else state.vmem
         return _evolve(spec, counts.astype(jnp.float32), vmem.astype(jnp.float32))
 
-    return _inputs.in_batch(run, counts, state, shape)
+    return _inputs.in_batch(run, spec, counts, state, shape)
 
 
-def simulate(spec, raster, *, state=None, record=True):
+def simulate(spec, raster, *, state=None, record=True, checked=True):
     require_integers(spec)
     real = jax.tree.map(lambda x: x.astype(jnp.float32), spec)
     return jax.tree.map(lambda x: x.astype(jnp.int32), _run(real, raster, state, floats=False))
 
 
-def emulate(model, *, chip="leaky6"):
+def emulate(model, *, chip="leaky6", checked=True):
     whole, _ = _integers(map_network(model, chip=chip))
 
     def run(raster, *, state=None, record=True):

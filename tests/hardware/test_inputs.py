@@ -63,13 +63,13 @@ def test_a_traced_raster():
 
 
 def test_one_recording_is_a_batch_of_one():
-    def total(raster, before):
-        sums = raster.sum((1, 2))
+    def total(factor, raster, before):
+        sums = factor * raster.sum((1, 2))
         return sums if before is None else sums + before
 
     batch = jnp.arange(12).reshape(2, 3, 2)
-    assert in_batch(total, batch, None, (2,)).tolist() == [15, 51]
-    assert in_batch(total, batch[1], 3, (2,)).tolist() == 54
+    assert in_batch(total, 2, batch, None, (2,)).tolist() == [30, 102]
+    assert in_batch(total, 2, batch[1], 3, (2,)).tolist() == 105
     assert (batch_of(batch, (2,)), batch_of(batch[0], (2,))) == ((2,), ())
 
 

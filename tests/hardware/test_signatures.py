@@ -34,8 +34,8 @@ OPTIONS = {
     "check": {"chip"},
     "require": {"chip"},
     "usage": {"chip"},
-    "simulate": {"state", "record"},
-    "emulate": {"chip"},
+    "simulate": {"state", "record", "checked"},
+    "emulate": {"chip", "checked"},
     "cost": {"trace"},
     "export": {"format"},
 }

@@ -4,19 +4,18 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ..._checks import explained
+from ..._mesh import error_if, is_there as is_mesh, varying_as
 from ..._typing import PyTree
 from ...nn import Network
 from ...params import stop_frozen
 from .._family import is_known
-from .._inputs import batch_of, in_batch, require_counts, require_shape, require_state
+from .._inputs import batch_of, in_batch, require_known_counts, require_shape, require_state
 from . import _kernel
 from ._chips import Chip
 from ._gradient import Rules, follow, in_integers
@@ -77,6 +76,7 @@ def emulate(
     sensor: Sensor | None = None,
     statistics: PyTree = None,
     percentile: float | Sequence[float] = 100.0,
+    checked: bool = True,
 ) -> Emulate:
     """Run a network as its chip will, with gradients to its parameters: train through the integers.
 
@@ -102,6 +102,8 @@ def emulate(
         statistics: state of the network with the running statistics of batch norms, as for
             `map_network`.
         percentile: see `quantize`.
+        checked: look at values within `jax.jit`, and at those of known rasters. Without, a program
+            can be exported.
 
     Returns:
         A function `run(raster, *, state=None, record=True)` with the arguments of `simulate`. Under
@@ -111,11 +113,13 @@ def emulate(
     Raises:
         TypeError, ValueError: as `map_network` and `quantize` do.
         RuntimeError: under `jax.jit`, when the program runs, if a weight or bias is not finite, a
-            threshold is not above 0, or the sum of a step is beyond 2^24.
+            threshold is not above 0, or the sum of a step is beyond 2^24. On a mesh, all results
+            are NaN instead.
     """
     model = stop_frozen(model)
     laid_out, nodes = lay_out(model, chip, input_shape, sensor, statistics)
-    mapped = _require_values(laid_out)
+    wrong = _out_of_range(laid_out) if checked and not is_known(laid_out) else None
+    mapped = laid_out if wrong is None else error_if(laid_out, wrong, _OUT_OF_RANGE)
     require_synchronous(mapped)
     found = discretize_layers(mapped, percentile, to_int=False)
     spec = with_values(mapped, found)
@@ -135,33 +139,33 @@ def emulate(
 
     def run(raster: ArrayLike, *, state: SimState | None = None, record: bool = True) -> Emulation:
         require_shape(raster, spec.input_shape)
-        if not isinstance(raster, jax.core.Tracer):
-            require_counts("raster", np.asarray(raster), most=MAX_EVENTS)
+        if checked and not isinstance(raster, jax.core.Tracer):
+            require_known_counts("raster", raster, most=MAX_EVENTS)
         if state is not None:
             batch = batch_of(raster, spec.input_shape)
             require_state(state, registers(spec), batch, floats=True)
         events = jnp.asarray(raster, jnp.float32)
 
-        def in_batches(events: Array, state: SimState | None) -> tuple[Emulation, Beyond]:
-            return _run(spec, integers, rules, events, state, record)
+        def in_batches(
+            network: tuple[Spec, Spec, list[Rules]], events: Array, state: SimState | None
+        ) -> tuple[Emulation, Beyond]:
+            return _run(*network, events, state, record)
 
-        emulation, beyond = in_batch(in_batches, events, state, spec.input_shape)
-        return refuse_beyond(emulation, beyond, spec)
+        network = spec, integers, rules
+        emulation, beyond = in_batch(in_batches, network, events, state, spec.input_shape)
+        if wrong is not None and is_mesh():
+            emulation = error_if(emulation, wrong, _OUT_OF_RANGE)
+        return refuse_beyond(emulation, beyond, spec) if checked else emulation
 
     return run
 
 
-def _require_values(spec: Spec) -> Spec:
-    """The spec, with a check at run time that a chip can hold its values.
-
-    `map_network` has checked values that are known.
-    """
-    if is_known(spec):
-        return spec
+def _out_of_range(spec: Spec) -> Bool[Array, ""]:
+    """Whether a chip cannot hold the values of a spec, which `map_network` has checked if known."""
     bad = [~(core.threshold > 0).all() for core in spec.layers]
     for core in spec.layers:
         bad += [~jnp.isfinite(x).all() for x in (core.weight, core.bias) if x is not None]
-    return eqx.error_if(spec, jnp.stack(bad).any(), _OUT_OF_RANGE)
+    return jnp.stack(bad).any()
 
 
 def _run(
@@ -174,7 +178,7 @@ def _run(
 ) -> tuple[Emulation, Beyond]:
     """The courses of the simulator, layer after layer, linked by their gradients."""
     fed = arriving(spec, raster)
-    exact = arriving(spec, raster.astype(jnp.int32))
+    exact = arriving(spec, raster.astype(jnp.int32).clip(0, MAX_EVENTS))
     start = None if state is None else jax.tree.map(lambda x: x.astype(jnp.int32), state)
     courses = run_layers(integers, exact, start, record=True)
     counts: list[Array] = []
@@ -184,11 +188,11 @@ def _run(
     for i, (core, course) in enumerate(zip(spec.layers, courses, strict=True)):
         counts.append(gather(spec, i, fed, spikes))
         before = _kernel.rest(core, fed.shape[1:2]) if state is None else state.vmem[i]
-        before = jnp.asarray(before, jnp.float32)
+        before = varying_as(jnp.asarray(before, jnp.float32), counts[i])
         states = follow((core, counts[i], before, rules[i]), course)
         spikes.append(states.spikes)
         vmem.append(states.vmem)
-        end.append(states.vmem[-1] if len(states.vmem) else before)
+        end.append(states.vmem[-1] if states.vmem.shape[0] != 0 else before)
     saturated = [course.saturated for course in courses]
     found = over_time(counts, spikes, vmem, saturated, record=record)
     return Emulation(**found, state=SimState(tuple(end))), beyond_of(courses)

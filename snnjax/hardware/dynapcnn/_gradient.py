@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from ..._mesh import scan
 from ..._typing import FloatArray
 from ...neurons import Firing, Reset, bounded, iaf
 from ...passthrough import straight_through
@@ -132,7 +133,7 @@ def _back(
 
     end = jnp.zeros(before.shape[1:])
     inputs = (grad, before, course.drive, course.spikes)
-    d_start, (d_total, d_vmem) = lax.scan(step, end, inputs, reverse=True)
+    d_start, (d_total, d_vmem) = scan(step, end, inputs, reverse=True)
     return d_total, d_vmem, d_start
 
 
@@ -168,7 +169,5 @@ def _neurons(core: Core, rules: Rules, total: FloatArray, spikes: FloatArray) ->
 
 def _drive(core: Core, counts: FloatArray) -> FloatArray:
     """The sums of events and biases that charge the neurons."""
-    flat = counts.reshape(-1, *counts.shape[2:])
-    drive = _kernel.convolution(core, flat, core.weight)
-    drive = drive.reshape(*counts.shape[:2], *core.output_shape)
+    drive = _kernel.at_once(lambda x: _kernel.convolution(core, x, core.weight), counts)
     return drive if core.bias is None else drive + core.bias[:, None, None]

@@ -1,5 +1,6 @@
 """The arithmetic of a core in a synchronous step, in integers."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from ..._mesh import is_there as is_mesh, while_loop
 from .._family import bounds
 from ._spec import Core
 
@@ -65,8 +67,23 @@ def convolve(
 
     first = one(counts)
     start = (counts >> digit, jnp.int32(digit), first.astype(jnp.int32), first)
-    _, _, exact, nearly = lax.while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
+    _, _, exact, nearly = while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
     return _cut(exact, nearly)
+
+
+def at_once(f: Callable[[Array], Array], x: Array) -> Array:
+    """A function of maps, `(n, ...)`, of `(time, batch, ...)` at once.
+
+    On a mesh, the steps of a sequence are side by side, so that they stay on its device.
+    """
+    if is_mesh():
+        return jnp.swapaxes(_at_once(f, jnp.swapaxes(x, 0, 1)), 0, 1)
+    return _at_once(f, x)
+
+
+def _at_once(f: Callable[[Array], Array], x: Array) -> Array:
+    y = f(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]))
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 def _cut(

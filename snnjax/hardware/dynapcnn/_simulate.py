@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int, Real
 
 from ..._checks import explained
+from ..._mesh import error_if, scan
 from .._family import bounds, is_known
-from .._inputs import Register, as_counts, batch_of, in_batch, require_state
+from .._inputs import Register, as_counts, batch_of, in_batch, marked, require_state
 from . import _kernel
 from ._check import require_integers
 from ._chips import Chip
@@ -58,7 +58,12 @@ class Trace(NamedTuple):
 
 @explained
 def simulate(
-    spec: Spec, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
+    spec: Spec,
+    raster: ArrayLike,
+    *,
+    state: SimState | None = None,
+    record: bool = True,
+    checked: bool = True,
 ) -> Trace:
     """Run a quantised network on a raster of events, in synchronous steps.
 
@@ -99,9 +104,12 @@ def simulate(
             layer they are those of the pixels, with two polarities.
         state: state to continue from, as an earlier call returned it; None for that of `spec`.
         record: keep the spikes and membrane potentials of every layer over time.
+        checked: look at the values of `raster` and at the sums of steps. Otherwise numbers are cut
+            to what a pixel may have, larger sums are wrong, and a program can be exported.
 
     Returns:
-        Spikes, states and counts.
+        Spikes, states and counts. On a mesh, all numbers of a recording are -2^31 where a program
+        would raise.
 
     Raises:
         ValueError: if `spec` is not quantised or has values that the chip cannot hold, if `raster`
@@ -111,12 +119,13 @@ def simulate(
     """
     require_integers(spec)
     require_synchronous(spec)
-    events = as_counts(raster, spec.input_shape, most=MAX_EVENTS)
+    events = as_counts(raster, spec.input_shape, most=MAX_EVENTS, checked=checked)
     if state is not None:
         require_state(state, registers(spec), batch_of(raster, spec.input_shape))
-    run = lambda events, state: _run(spec, events, state, record)  # noqa: E731
-    trace, beyond = in_batch(run, events, state, spec.input_shape)
-    return refuse_beyond(trace, beyond, spec)
+    run = lambda spec, events, state: _run(spec, events, state, record)  # noqa: E731
+    trace, beyond = in_batch(run, spec, jnp.maximum(events, 0), state, spec.input_shape)
+    trace = marked(trace, events, spec.input_shape)
+    return refuse_beyond(trace, beyond, spec) if checked else trace
 
 
 def registers(spec: Spec) -> SimState:
@@ -159,7 +168,7 @@ def refuse_beyond(found: Any, beyond: Beyond, spec: Spec) -> Any:
     """`found`, a pytree of results, or an error if a layer of `spec` is beyond its limits."""
     for flags, message in zip(beyond, _BEYOND, strict=True):
         if not is_known(flags):
-            found = eqx.error_if(found, jnp.any(flags), message.format("a layer"))
+            found = error_if(found, flags.any(-1), message.format("a layer"))
             continue
         layers = np.asarray(flags).reshape(-1, len(spec.layers)).any(0)
         if layers.any():
@@ -292,10 +301,7 @@ def _evolve(
     record: bool,
 ) -> Course:
     """One convolution over all steps, then the neurons step by step."""
-    time, batch = counts.shape[:2]
-    flat = counts.reshape(time * batch, *counts.shape[2:])
-    drive = _kernel.convolve(core, flat, chip.weight_bits)
-    drive = drive.reshape(time, batch, *drive.shape[1:])
+    drive = _kernel.at_once(lambda x: _kernel.convolve(core, x, chip.weight_bits), counts)
 
     def step(before: Array, drive: Array) -> tuple[Array, Any]:
         after = _kernel.fire(core, before, drive, chip.state_bits)
@@ -304,5 +310,5 @@ def _evolve(
         beyond = jnp.any(jnp.abs(after.total) > _kernel.SUM_LIMIT, axis=(-3, -2, -1))
         return after.vmem, (after.spikes, after.vmem if record else None, saturated, beyond)
 
-    end, (spikes, states, saturated, beyond) = lax.scan(step, vmem, drive)
+    end, (spikes, states, saturated, beyond) = scan(step, vmem, drive)
     return Course(counts, drive, spikes, states, saturated, beyond, end)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from ..._mesh import scan, varying_as
 from ..._typing import FloatArray
 from ._chips import Chip
 
@@ -53,7 +54,7 @@ def within_range(
         return jnp.all(within(isyn + positive, chip) & within(isyn + charge - positive, chip))
 
     coarsely = jnp.all(jnp.abs(2 * isyn + charge) + most <= 2 * chip.max_state)
-    return lax.cond(coarsely, lambda: jnp.array(True), closely)
+    return lax.cond(coarsely, lambda: varying_as(jnp.array(True), coarsely), closely)
 
 
 def add_in_order(
@@ -77,7 +78,7 @@ def add_in_order(
             count, weight = source
             return saturate(total + jnp.multiply.outer(count, weight), chip), None
 
-        return lax.scan(add, isyn, (counts.T, weights))[0]
+        return scan(add, isyn, (counts.T, weights))[0]
 
     fits = within_range(isyn, charge, counts, weights, chip)
     return lax.cond(fits, lambda: isyn + charge, one_by_one)

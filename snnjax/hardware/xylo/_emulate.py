@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..._checks import explained
+from ..._mesh import error_if, is_there as is_mesh, varying_as
 from ..._typing import FloatArray
 from ...nn import Chain
 from .._family import is_known
-from .._inputs import batch_of, in_batch, require_counts, require_shape, require_state
+from .._inputs import batch_of, in_batch, require_known_counts, require_shape, require_state
 from . import _gradient
 from ._arithmetic import share
 from ._chips import Chip, get_chip
@@ -63,11 +64,15 @@ class Emulator(eqx.Module):
         layers: the hidden populations and the readout.
         latency: steps by which the readout lags behind that of the network.
         n_inputs: number of input channels.
+        checked: look at the values of rasters.
+        wrong: on a mesh, whether a parameter is out of its range; all results are then NaN.
     """
 
     layers: tuple[_Layer, ...]
     latency: int = eqx.field(static=True)
     n_inputs: int = eqx.field(static=True)
+    checked: bool = eqx.field(static=True)
+    wrong: Bool[Array, ""] | None
 
     @explained
     def __call__(
@@ -90,18 +95,19 @@ class Emulator(eqx.Module):
         """
         chip, shape = self.layers[0].spiking.chip, (self.n_inputs,)
         require_shape(raster, shape)
-        if not isinstance(raster, jax.core.Tracer):
-            require_counts("raster", np.asarray(raster))
+        if self.checked and not isinstance(raster, jax.core.Tracer):
+            require_known_counts("raster", raster)
         if state is not None:
             held = registers(*self._sizes(), chip)
             require_state(state, held, batch_of(raster, shape), floats=True)
             state = jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.float32), state)
         counts = jnp.minimum(jnp.asarray(raster, jnp.float32), chip.max_spikes_in)
 
-        def run(counts: FloatArray, state: SimState | None) -> Emulation:
-            return _gather(self._traces(counts, state), record)
+        def run(emulator: Emulator, counts: FloatArray, state: SimState | None) -> Emulation:
+            return _gather(emulator._traces(counts, state), record)
 
-        return in_batch(run, counts, state, shape)
+        found = in_batch(run, self, counts, state, shape)
+        return found if self.wrong is None else error_if(found, self.wrong, _OUT_OF_RANGE)
 
     def _sizes(self) -> tuple[int, int, int]:
         """Number of hidden neurons, their synapses, and output neurons."""
@@ -114,7 +120,7 @@ class Emulator(eqx.Module):
         """The first state of each population, and those after each step."""
         events = jnp.swapaxes(counts, 0, 1)
         traces: list[tuple[States, States]] = []
-        before = self._start(len(counts), state)
+        before = varying_as(self._start(counts.shape[0], state), counts)
         for layer, start in zip(self.layers, before, strict=True):
             fed = [
                 events if i is None else later(traces[i][1].spikes, before[i].spikes)
@@ -152,6 +158,7 @@ def emulate(
     chip: Chip | str = "audio3",
     method: Method = "channel",
     bits: int | None = None,
+    checked: bool = True,
 ) -> Emulator:
     """Run a network as its chip will, with gradients to its parameters: train through the integers.
 
@@ -175,6 +182,8 @@ def emulate(
         chip: a chip or its short name.
         method: how weights are scaled; see `quantize`.
         bits: bits of the weights; see `quantize`.
+        checked: look at values within `jax.jit`, and at those of known rasters. Without, a program
+            can be exported.
 
     Returns:
         A function of a raster, `run(raster, *, state=None, record=True)`; see `Emulator`.
@@ -182,26 +191,30 @@ def emulate(
     Raises:
         ValueError: as `map_network` and `quantize` do.
         RuntimeError: under `jax.jit`, when the program runs, if a parameter is not finite, or
-            training took a threshold or a decay out of its range.
+            training took a threshold or a decay out of its range. On a mesh, all results are NaN
+            instead.
     """
     chip = get_chip(chip)
     how, nodes = settings(chip, method, bits), read(model)
     warn_of_caps(nodes, chip)
     groups = [*(node.group() for node in nodes[:-1]), readout_group(nodes[-1], chip)]
+    wrong = None
     if is_known(groups):
         require_known(nodes, lay_out(nodes, chip))
-    else:
-        groups = _require_values(groups, chip)
+    elif checked:
+        wrong = _out_of_range(groups, chip)
+        groups = error_if(groups, wrong, _OUT_OF_RANGE)
     caps = [*[chip.max_spikes_hidden] * (len(nodes) - 1), chip.max_spikes_out]
     scale = scales(groups[:-1], groups[-1], how)
     layers = (
         _layer(i, *each, how) for i, each in enumerate(zip(nodes, groups, scale, caps, strict=True))
     )
-    return Emulator(tuple(layers), nodes[-1].lag, len(nodes[0].feeds[None]))
+    inputs = len(nodes[0].feeds[None])
+    return Emulator(tuple(layers), nodes[-1].lag, inputs, checked, wrong if is_mesh() else None)
 
 
-def _require_values(groups: Sequence[Group], chip: Chip) -> list[Group]:
-    """The groups, once a compiled program has seen that a chip can hold something like them.
+def _out_of_range(groups: Sequence[Group], chip: Chip) -> Bool[Array, ""]:
+    """Whether a chip can hold nothing like the groups, as a compiled program sees it.
 
     Where values are known, `require_known` looks at all of them.
     """
@@ -210,8 +223,7 @@ def _require_values(groups: Sequence[Group], chip: Chip) -> list[Group]:
     bad += [~jnp.isfinite(g.weight).all() for g in groups]
     for bias in (g.bias for g in groups if g.bias is not None):
         bad.append(~jnp.isfinite(bias).all() if chip.has_bias else (bias != 0).any())
-    checked: list[Group] = eqx.error_if(list(groups), jnp.stack(bad).any(), _OUT_OF_RANGE)
-    return checked
+    return jnp.stack(bad).any()
 
 
 def _layer(
@@ -236,7 +248,7 @@ def _gather(traces: list[tuple[States, States]], record: bool) -> Emulation:
     """Batch first, and the hidden populations side by side."""
     over_time = [jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states) for _, states in traces]
     last = [
-        jax.tree.map(lambda x, first: x[-1] if len(x) else first, states, start)
+        jax.tree.map(lambda x, first: x[-1] if x.shape[0] != 0 else first, states, start)
         for start, states in traces
     ]
     out = over_time[-1]

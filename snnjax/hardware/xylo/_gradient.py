@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from ..._mesh import scan, varying_as, while_loop
 from ..._typing import FloatArray
 from ...surrogate import Surrogate
 from ._arithmetic import add_in_order, charge_membrane, dot, fire, loss_of
@@ -133,14 +134,14 @@ def _course(p: Parameters, inputs: Inputs, spiking: Spiking) -> _Course:
     """The course of a run, the sources added up at once as long as nothing can saturate."""
     counts, handed, start = inputs
     steps = _At(counts, dot(counts, p.feed), spiking.chip.max_weight * counts.sum(-1), handed)
-    end, plain = lax.scan(lambda *at: _step(p, spiking, *at, in_order=False), start, steps)
+    end, plain = scan(lambda *at: _step(p, spiking, *at, in_order=False), start, steps)
 
     # From the first step on in which a current became infinite, once more and in order.
-    if not len(counts):
+    if counts.shape[0] == 0:
         return plain
     begin = lax.cond(
         jnp.all(jnp.isfinite(end.isyn)),
-        lambda: len(counts),
+        lambda: varying_as(jnp.asarray(counts.shape[0], jnp.int32), plain),
         lambda: jnp.isfinite(plain.charged).all((1, 2, 3)).sum() - 1,
     )
     before = _step_of(begin - 1, (plain, handed))
@@ -155,7 +156,7 @@ def _course(p: Parameters, inputs: Inputs, spiking: Spiking) -> _Course:
         )
         return step + 1, state, course
 
-    return lax.while_loop(lambda carry: carry[0] < len(counts), again, (begin, state, plain))[2]
+    return while_loop(lambda carry: carry[0] < counts.shape[0], again, (begin, state, plain))[2]
 
 
 def _step_of(step: Any, tree: Any) -> Any:
@@ -268,7 +269,7 @@ def _back(
     if grad.spikes is None:
         grad = grad._replace(spikes=jnp.zeros_like(slopes.spikes))
     rest = jnp.zeros(charged.shape[1:], charged.dtype), jnp.zeros(slopes.spikes.shape[1:])
-    (charge, vmem), back = lax.scan(step, rest, (grad, charged, slopes), reverse=True)
+    (charge, vmem), back = scan(step, rest, (grad, charged, slopes), reverse=True)
     spikes = jnp.zeros_like(vmem) if p.loop is None else _to_sources(charge, p.loop)
     return back, States(charge, vmem, spikes)
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..._mesh import scan
 from ..._typing import FloatArray
 from ...decay import nearest_dash
 from ...passthrough import round_passthrough, straight_through
@@ -174,4 +175,4 @@ def _best_clip(weights: Float[Array, "sources neurons synapses"], most: int) -> 
         return total, None
 
     start = jnp.zeros((len(_CLIPS), weights.shape[1]), weights.dtype)
-    return clips[jnp.argmin(lax.scan(add, start, weights)[0], axis=0), 0]
+    return clips[jnp.argmin(scan(add, start, weights)[0], axis=0), 0]

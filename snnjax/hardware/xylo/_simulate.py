@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from ..._checks import explained
-from .._inputs import Register, as_counts, batch_of, in_batch, require_state, saturating_sum
+from ..._mesh import scan
+from .._inputs import (
+    Register,
+    as_counts,
+    batch_of,
+    in_batch,
+    marked,
+    require_state,
+    saturating_sum,
+)
 from . import _kernel
 from ._check import require_integers
 from ._chips import Chip
@@ -65,7 +73,12 @@ class Trace(NamedTuple):
 
 @explained
 def simulate(
-    spec: Spec, raster: ArrayLike, *, state: SimState | None = None, record: bool = True
+    spec: Spec,
+    raster: ArrayLike,
+    *,
+    state: SimState | None = None,
+    record: bool = True,
+    checked: bool = True,
 ) -> Trace:
     """Run a network on a raster of events.
 
@@ -95,9 +108,12 @@ def simulate(
             as 15, as on the chip; `cut_events` of the trace counts the others.
         state: the state to start from, of an earlier call; rest if None.
         record: keep the spikes and states of all hidden neurons over time.
+        checked: look at the values of `raster`. Otherwise numbers below 0 count as 0, and a program
+            can be exported.
 
     Returns:
-        Spikes and states over time.
+        Spikes and states over time. On a mesh, within a program that is given negative events, all
+        numbers of these recordings are -2^31.
 
     Raises:
         ValueError: if `spec` is not quantised or has values that the chip cannot hold, if `raster`
@@ -107,11 +123,11 @@ def simulate(
     """
     require_integers(spec)
     shape = (spec.n_inputs,)
-    events = as_counts(raster, shape)
+    events = as_counts(raster, shape, checked=checked)
     if state is not None:
         held = registers(spec.n_hidden, spec.n_synapses, spec.n_outputs, spec.chip)
         require_state(state, held, batch_of(events, shape))
-    return _run(spec, _kernel.blocks(spec), events, state, record)
+    return marked(_run(spec, _kernel.blocks(spec), events, state, record), events, shape)
 
 
 def registers(n_hidden: int, n_synapses: int, n_outputs: int, chip: Chip) -> Any:
@@ -135,19 +151,21 @@ def _run(
     state: SimState | None,
     record: bool,
 ) -> Trace:
-    arrays, rest = eqx.partition(spec, eqx.is_array)
+    events = jnp.maximum(events, 0)  # see `marked`
     cut = jnp.maximum(events - spec.chip.max_spikes_in, 0)
 
-    def run(arrays, batched):  # type: ignore[no-untyped-def]
-        return _scan(eqx.combine(arrays, rest), blocks, *batched)
-
-    def in_one(counts: Array, before: tuple[Array, SimState | None]) -> Trace:
+    def in_one(spec: Spec, counts: Array, before: tuple[Array, SimState | None]) -> Trace:
         cut_events, state = before
+        arrays, rest = eqx.partition(spec, eqx.is_array)
+
+        def run(arrays, batched):  # type: ignore[no-untyped-def]
+            return _scan(eqx.combine(arrays, rest), blocks, *batched)
+
         over_time = vmap_as_batch(run)(arrays, (counts, state))
         return Trace(cut_events=cut_events, **over_time)
 
     before = saturating_sum(cut, (-2, -1)), state
-    trace = in_batch(in_one, events - cut, before, (spec.n_inputs,))
+    trace = in_batch(in_one, spec, events - cut, before, (spec.n_inputs,))
     if record:
         return trace
     return trace._replace(isyn_out=None, spikes=None, vmem=None, isyn=None)
@@ -166,9 +184,9 @@ def _scan(
         state = _kernel.step(neurons, state, events)
         return state, _unpack(spec, state)  # apart, so that what nobody reads is not kept
 
-    start = _pack(spec, state, len(events))
+    start = _pack(spec, state, events.shape[0])
     counts = jnp.swapaxes(events, 0, 1).astype(jnp.float32)
-    end, states = lax.scan(step, start, counts)
+    end, states = scan(step, start, counts)
     over_time = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), states)
     last = _unpack(spec, end)
     return over_time | {"state": SimState(**{name: last[name] for name in SimState._fields})}
