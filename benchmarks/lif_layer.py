@@ -1,8 +1,10 @@
-"""What one layer, Linear and LIF, costs beyond its product of matrices.
+"""What one layer, Linear and neurons, costs beside a loop by hand.
 
-The reference is that product alone, x @ weight.T, of a whole batch. Forward and backward is the
-output and the gradients with respect to the input and to every parameter. "lax.scan" is the same
-kernel in a bare `jax.lax.scan`, differentiated by jax alone; "Linear" is the layer without neurons.
+The reference is `_reference.reference`: the product and leaky neurons without trained decays, time
+first, with a backward pass written out. Forward and backward is the output and the gradients with
+respect to the input and to every parameter. "product alone" is x @ weight.T of the whole batch,
+"lax.scan" the kernel of LIF in a bare `jax.lax.scan`, differentiated by jax alone, and "Linear" the
+layer without neurons.
 """
 
 import functools
@@ -12,10 +14,12 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from snnjax.neurons import lif, recurrent
-from snnjax.nn import LIF, Sequential
+from snnjax.nn import LIF, Leaky, Sequential
 
+from ._reference import ALPHA, reference
 from .harness import Call, Settings, compare, main, report
 
 SIZES: tuple[tuple[int, int], ...] = ((100, 256), (500, 256), (100, 1024), (500, 1024))
@@ -56,11 +60,14 @@ def _calls(steps: int, batch: int, neurons: int, options: dict[str, Any]) -> dic
 
         return call, (arrays, x)
 
+    neuron = Leaky(linear.out_features, ALPHA)
     return {
+        "reference": (reference, (linear.weight, jnp.swapaxes(x, 0, 1))),
         "product alone": (lambda weight, x: x @ weight.T, (linear.weight, x)),
-        "Linear": of_batch(lambda network, x: jax.vmap(network.layers[0])(x)),
+        "Linear": of_batch(lambda network, x: Sequential(network.layers[0])(x)[0]),
         "Linear + lax.scan": of_batch(_scanned),
         "Linear + LIF": of_batch(lambda network, x: network(x)[0]),
+        "Linear + Leaky": of_batch(lambda network, x: Sequential(network.layers[0], neuron)(x)[0]),
     }
 
 
