@@ -18,6 +18,8 @@ from ._aedat import read_aedat, read_aedat4
 from .events import Events, as_int64
 
 Camera = Literal["dvs128", "davis346"]
+"""A camera that writes AEDAT files of version 2."""
+
 _WORDS = {"evt2": 4, "evt3": 2, "dat": 8}
 
 
