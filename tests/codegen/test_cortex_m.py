@@ -30,7 +30,7 @@ def test_the_page_runs_on_a_cortex_m4(blocks, tmp_path, monkeypatch):
     names = {}
     exec(blocks["python"], names)
     Path("board.c").write_text(blocks["c"])
-    Path("board.ld").write_text(blocks["ld"])
+    Path("board.ld").write_text(blocks["text"])
     compile_it, run_it = blocks["sh"].splitlines()
     subprocess.run([*compile_it.split(), "-Werror"], check=True)
     done = subprocess.run(run_it.split(), capture_output=True, text=True, timeout=60, check=True)
