@@ -1,5 +1,6 @@
 """Errors that name the argument at fault, at no cost to correct calls."""
 
+import dataclasses
 import functools
 import inspect
 import linecache
@@ -120,6 +121,9 @@ def _all_given(
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError:  # an argument too many or too few, which the error says
         return
+    if bound.keys() == {"self"} and dataclasses.is_dataclass(bound["self"]):  # `__check_init__`
+        for field in dataclasses.fields(bound["self"]):
+            yield _Given(field.name, getattr(bound["self"], field.name), field.type)
     for name, value in bound.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_POSITIONAL:

@@ -92,6 +92,7 @@ class Bitshift(Transform):
     min_dash: int | None = eqx.field(default=None, static=True)
     mode: Mode = eqx.field(default="nearest", static=True)
 
+    @explained
     def __check_init__(self) -> None:
         _span(self.max_dash, self.min_dash, self.mode)
 

@@ -73,6 +73,7 @@ class Ternary(Transform):
     axis: int | None = eqx.field(default=None, static=True)
     cut: Real = 0.7
 
+    @explained
     def __check_init__(self) -> None:
         between("cut", self.cut, 0, 1 - 1e-6, "from 0 to below 1")
 

@@ -81,6 +81,7 @@ class Int(Transform):
     percentile: float = eqx.field(default=99.9, static=True)
     value: FloatArray | None = None
 
+    @explained
     def __check_init__(self) -> None:
         whole("bits", self.bits, 2, 31)
         choice("scale", self.scale, get_args(Scale))

@@ -92,6 +92,7 @@ class IntQuant(Transform):
     max_bits: int = eqx.field(default=8, static=True)
     axis: int | None = eqx.field(default=None, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         _check(self.bits, self.max_bits, self.map_to_max)
 

@@ -207,6 +207,7 @@ class _Rounding(Transform):
     grid: Grid = eqx.field(default="endpoints", static=True)
     clip: bool = eqx.field(default=False, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         self._settings.checked()
 

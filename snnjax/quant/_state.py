@@ -247,6 +247,7 @@ class StateQuant(Transform):
     upper_limit: float = eqx.field(default=0.2, static=True)
     multiplier: float | None = eqx.field(default=None, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         limits = (self.lower_limit, self.upper_limit, self.multiplier)
         _check(self.bits, self.threshold, *limits, traced=True)
