@@ -23,7 +23,8 @@ ROWS = (
     {"transforms", "networks"},
     {"hardware"},
     {"interop", "codegen"},
-    {"train", "viz", "cli"},
+    {"train", "viz"},
+    {"report", "cli"},
 )
 ROW = {unit: row for row, units in enumerate(ROWS) for unit in units}
 
@@ -43,7 +44,7 @@ OPTIONAL = {
     "expelliarmus",
     "grain",
 }
-NEEDS_OPTIONAL = {"cli", "viz"}
+NEEDS_OPTIONAL = {"cli", "report", "viz"}
 """Nothing imports these but whoever wants a command line or a picture."""
 
 MAX_LINES_OF_FILE = 320

@@ -1,4 +1,4 @@
-"""Command line: `snnjax train`, `plan`, `fidelity`, `check`, `simulate`, `listen` and `export`."""
+"""Command line: `snnjax train`, `plan`, `fidelity`, `report`, `check`, `export` and more."""
 
 import logging
 import os

@@ -9,7 +9,7 @@ from .._checks import read_array
 from ..codegen import c
 from ..hardware import family
 from ..train import Run
-from . import _fidelity, _inspect, _listen, _mismatch, _plan, _report, _runs, _train
+from . import _fidelity, _inspect, _listen, _mismatch, _pages, _plan, _report, _runs, _train
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command()(_inspect.inspect)
 app.command()(_fidelity.fidelity)
 app.command()(_mismatch.mismatch)
 app.command()(_listen.listen)
+app.command()(_pages.report)
+app.command()(_pages.compare)
 
 
 def _spec_of(run: Path) -> Any:

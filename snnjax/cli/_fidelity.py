@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..report import through_plan
 from ..viz import fidelity as picture
 from . import _report, _runs
 from ._options import RunArgument, one_line_errors
@@ -19,8 +20,8 @@ def fidelity(
 ) -> None:
     """Compare the network of a run with its integers on the held-out data.
 
-    The network as it was trained, in float, layer by layer. For DYNAP-CNN, which has no steps, also
-    the integers in synchronous steps and event by event.
+    Layer by layer: the network in float, and through the plan that it was trained through. For
+    DYNAP-CNN, which has no steps, also the integers in synchronous steps and event by event.
     """
     with one_line_errors():
         opened = _runs.reopen(run)
@@ -28,15 +29,18 @@ def fidelity(
         report = of.fidelity(opened.state.model.network, spec, *opened.data.test)
         compare = getattr(of, "compare_events", None)  # in families whose chips have no steps
         events = None if compare is None else compare(spec, *opened.data.test)
+        planned = through_plan(opened.recipe, opened.state.model, spec, opened.data)
         if out is not None:
             content = report.to_dict()
+            if planned is not None:
+                content["through_plan"] = planned.to_dict()
             if events is not None:
                 content["events"] = events.to_dict()
             _report.write_json(content, out)
         if figure is not None:
             _report.write_figure(picture(report), figure)
-    if opened.recipe.last_stage == "plan":
-        print("the float network, without the plan that it was trained through")
+    if planned is not None:
+        print(f"the network through its plan\n{planned}\n\nthe network in float")
     print(report)
     if events is not None:
         print(f"\nin synchronous steps, and event by event as on the chip\n{events}")

@@ -1,5 +1,9 @@
 """Likely causes of silent and saturated neurons, from the integers of a chip."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
 _OUTLIER = 32
@@ -36,3 +40,56 @@ def why_saturated(charged: np.ndarray, limits: tuple[int, int], cap: int) -> dic
     flooded += f", of which there are at most {cap} in a step" if cap else ""
     found = dict.fromkeys(np.flatnonzero(high).tolist(), flooded)
     return found | dict.fromkeys(np.flatnonzero(low).tolist(), inhibited)
+
+
+def explain(layers: Sequence[Any], cut_events: int) -> tuple[str, ...]:
+    """The reasons for which integers differ from their network, the most important first.
+
+    A layer that fell silent comes first, as nothing after it gets anything; then events that are
+    lost on the way in; then what touches most neurons or spikes, as a share of those there are.
+
+    Args:
+        layers: `LayerFidelity` of each layer.
+        cut_events: events beyond what an input channel takes.
+    """
+    found = [pair for layer in layers for pair in _of_layer(layer)]
+    if cut_events:
+        lost = "events are more than an input channel takes in a step, and are lost: scale the "
+        found.append((3.0, f"{cut_events:,} {lost}input down, or spread it over steps"))
+    if found:
+        return tuple(words for _, words in sorted(found, key=lambda pair: -pair[0]))
+    first = next((layer for layer in layers if layer.parts_at is not None), None)
+    if first is None:
+        return ("network and integers spike alike at every step",)
+    where = f"{first.path} parts first, at step {first.parts_at}"
+    return (f"rounding alone: {where}; {first.equal:.2%} of its steps are equal",)
+
+
+def _of_layer(layer: Any) -> Iterator[tuple[float, str]]:
+    """What is wrong with a layer: how much it weighs, and the words."""
+    neurons, name = layer.rasters[0].shape[-1], layer.path
+    if layer.silent and not layer.spikes_integers:
+        why = f"so what follows it hears nothing: {_most_common(layer.silent)}"
+        yield 4.0, f"{name} is silent in integers, {why}"
+    elif layer.silent:
+        number = f"{len(layer.silent)} of {neurons} neurons of {name}"
+        why = f"fire in the network and never in integers: {_most_common(layer.silent)}"
+        yield 1 + len(layer.silent) / neurons, f"{number} {why}"
+    if layer.saturated:
+        number = f"{len(layer.saturated)} of {neurons} neurons of {name}"
+        why = f"reach an end of the chip's range: {_most_common(layer.saturated)}"
+        yield len(layer.saturated) / neurons, f"{number} {why}"
+    if layer.at_cap:
+        often = f"{name} emits as many spikes as the chip allows {layer.at_cap:,} times; more are"
+        share = layer.at_cap / max(layer.spikes_integers, 1)
+        yield share, f"{often} late or lost: raise its thresholds"
+    if layer.clipped:
+        number = f"{layer.clipped:,} weights of {name} are cut to fit their bits"
+        why = "they are outliers, which a plan in training keeps in range"
+        yield layer.clipped / (neurons * max(layer.clipped, neurons)), f"{number}: {why}"
+
+
+def _most_common(causes: dict[int, str]) -> str:
+    """The cause of most neurons, and of how many it is if not of all."""
+    (why, number), *others = Counter(causes.values()).most_common()
+    return f"{why} ({number} of them)" if others else why

@@ -1,7 +1,6 @@
 """The base of every chip family: chips by name, limits, rows of reports, warnings.
 
-A family is a folder with the verbs of `snnjax.hardware` in it; what all of them do alike is here,
-in `_files`, `_inputs`, `_fidelity` and `_plan`.
+A family is a folder with the verbs of `snnjax.hardware`; all that they do alike is in this folder.
 """
 
 import abc
@@ -17,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from .._typing import PyTree
+from ._describe import describe_spec
 
 MAX_INT32 = 2**31 - 1
 
@@ -105,6 +105,8 @@ class Spec(eqx.Module):
     def quantized(self) -> bool:
         """Whether every array holds integers."""
         return all(jnp.issubdtype(x.dtype, jnp.integer) for x in self.arrays().values())
+
+    __repr__ = describe_spec
 
 
 def as_array(value: ArrayLike | None) -> Array | None:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from .._typing import PyTree
 from ..nn import Network, record
+from ._causes import explain
 from ._family import MappingWarning
 from ._inputs import require_counts, require_shape
 
@@ -100,6 +101,7 @@ class Fidelity(NamedTuple):
             lines.append(
                 f"{self.cut_events:,} events are more than an input channel takes in a step"
             )
+        lines += [f"likely cause {i}: {words}" for i, words in enumerate(self.causes(), 1)]
         lines.append(f"same answer in {self.agreement:.2%} of {self.recordings} recordings")
         if self.accuracy is not None:
             lines.append(
@@ -108,9 +110,13 @@ class Fidelity(NamedTuple):
             )
         return "\n".join(lines)
 
+    def causes(self) -> tuple[str, ...]:
+        """The likely reasons for which the integers differ, in words, the most important first."""
+        return explain(self.layers, self.cut_events)
+
     def to_dict(self) -> dict[str, Any]:
         """The content for `json.dumps`, without the rasters; an infinite SQNR becomes None."""
-        content = self._asdict()
+        content = {**self._asdict(), "causes": self.causes()}
         content["layers"] = [
             {
                 **{k: v for k, v in layer._asdict().items() if k != "rasters"},

@@ -11,6 +11,7 @@ from ._combine import (
     Residual as Residual,
     Sequential as Sequential,
 )
+from ._describe import describe as describe, layer_words as layer_words
 from ._dsr import DSR as DSR, DSRIF as DSRIF, DSRLIF as DSRLIF, DSRState as DSRState
 from ._euler import CubaLIF as CubaLIF, LIFEuler as LIFEuler
 from ._graph import Graph as Graph

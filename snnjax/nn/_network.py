@@ -8,6 +8,7 @@ import jax
 
 from .._checks import InputError, explained
 from .._typing import FloatArray, Key, PyTree
+from ._describe import describe
 from ._layer import Hooks, Layer, Records
 from ._static import alike, apply_static, require_one_argument, static_state
 
@@ -72,6 +73,9 @@ class Network(Layer):
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    def __repr__(self) -> str:
+        return describe(self)
 
     def path(self, *names: str) -> str:
         """The path of a layer by its name, or by those of the networks around it and its own."""

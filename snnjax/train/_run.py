@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from .._checks import read_json
+from .._checks import parse_json, read_json
 from .._extras import extra
 from .._files import write_whole
 from ._checkpoint import is_old, newest_step
 from ._target import Target
 
 _FORMAT, _VERSION = "snnjax-run", 2
+_LOGGED = "epoch", "loss", "accuracy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +156,28 @@ class Run:
         """Append one line to `metrics.jsonl`."""
         with self.metrics.open("a") as file:
             file.write(json.dumps(metrics) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`, without a last one that is torn; none before training.
+
+        Raises:
+            ValueError: if another line is not as `log` writes it; the message names it.
+        """
+        if not self.metrics.exists():
+            return []
+        whole, _, _ = self.metrics.read_text(encoding="utf-8").rpartition("\n")
+        rows = [
+            parse_json(line, f"{self.metrics}, line {i}", cure="correct or remove it")
+            for i, line in enumerate(whole.splitlines(), 1)
+        ]
+        for i, row in enumerate(rows, 1):
+            known = isinstance(row, dict) and row.keys() >= set(_LOGGED)
+            if not known or not all(isinstance(row[k], int | float) for k in _LOGGED):
+                raise ValueError(
+                    f"{self.metrics}, line {i} must have numbers as epoch, loss and accuracy; "
+                    "correct or remove it"
+                )
+        return rows
 
     def sync_log(self) -> None:
         """Have the lines of `metrics.jsonl` on the disk."""

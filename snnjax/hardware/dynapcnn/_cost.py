@@ -25,6 +25,7 @@ SPECK_LOWEST = Figure(
 
 
 @explained
+@explained
 def cost(
     spec: Spec,
     raster: ArrayLike,

@@ -14,6 +14,7 @@ from ..._mesh import error_if, is_there as is_mesh, varying_as
 from ..._typing import PyTree
 from ...nn import Network
 from ...params import stop_frozen
+from .._describe import describe_trace
 from .._family import is_known
 from .._inputs import batch_of, in_batch, require_known_counts, require_shape, require_state
 from . import _kernel
@@ -56,6 +57,9 @@ class Emulation(NamedTuple):
     arrived: tuple[Float[Array, "*batch height width"], ...]
     saturated: tuple[Int[Array, "*batch"], ...]
     state: SimState
+
+    def __repr__(self) -> str:
+        return describe_trace(self)
 
 
 class Emulate(Protocol):

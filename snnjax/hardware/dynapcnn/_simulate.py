@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int, Real
 
 from ..._checks import explained
 from ..._mesh import error_if, scan
+from .._describe import describe_trace
 from .._family import bounds, is_known
 from .._inputs import Register, as_counts, batch_of, in_batch, marked, require_state
 from . import _kernel
@@ -54,6 +55,9 @@ class Trace(NamedTuple):
     arrived: tuple[Int[Array, "*batch height width"], ...]
     saturated: tuple[Int[Array, "*batch"], ...]
     state: SimState
+
+    def __repr__(self) -> str:
+        return describe_trace(self)
 
 
 @explained

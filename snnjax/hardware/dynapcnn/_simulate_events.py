@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from ..._checks import explained
 from ...datasets.events import Events, EventsLike, as_int64
+from .._describe import describe_trace
 from .._inputs import require_state
 from . import _kernel, _visit
 from ._check import require_integers
@@ -35,6 +36,9 @@ class EventTrace(NamedTuple):
     saturated: tuple[int, ...]
     waiting: tuple[int, ...]
     state: SimState
+
+    def __repr__(self) -> str:
+        return describe_trace(self)
 
 
 class _Sequence(NamedTuple):

@@ -37,6 +37,7 @@ ALOHA_ENERGY = ALOHA_POWER._replace(
 
 
 @explained
+@explained
 def cost(spec: Spec, raster: ArrayLike, *, trace: Trace | None = None) -> Cost:
     """The cost of recordings on the chip, counted from the trace of its integers.
 

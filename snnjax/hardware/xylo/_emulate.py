@@ -14,6 +14,7 @@ from ..._checks import explained
 from ..._mesh import error_if, is_there as is_mesh, varying_as
 from ..._typing import FloatArray
 from ...nn import Chain
+from .._describe import describe_trace
 from .._family import is_known
 from .._inputs import batch_of, in_batch, require_known_counts, require_shape, require_state
 from . import _gradient
@@ -46,6 +47,9 @@ class Emulation(NamedTuple):
     vmem: Float[Array, "*batch time hidden"] | None
     isyn: Float[Array, "*batch time hidden synapses"] | None
     state: SimState
+
+    def __repr__(self) -> str:
+        return describe_trace(self)
 
 
 class _Layer(eqx.Module):

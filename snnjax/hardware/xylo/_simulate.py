@@ -10,6 +10,7 @@ from jaxtyping import Array, Int
 
 from ..._checks import explained
 from ..._mesh import scan
+from .._describe import describe_trace
 from .._inputs import (
     Register,
     as_counts,
@@ -69,6 +70,9 @@ class Trace(NamedTuple):
     isyn: Int[Array, "*batch time hidden synapses"] | None
     cut_events: Int[Array, "*batch"]
     state: SimState
+
+    def __repr__(self) -> str:
+        return describe_trace(self)
 
 
 @explained

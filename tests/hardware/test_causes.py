@@ -1,0 +1,68 @@
+"""Causes in words, the most important first."""
+
+import numpy as np
+
+from snnjax.hardware import Fidelity, LayerFidelity
+
+
+def layer(path="layers[1]", neurons=4, **fields):
+    """A layer whose integers are equal to the network, but for some fields."""
+    spikes = np.ones((3, neurons), int)
+    alike = {
+        "path": path,
+        "spikes": 3 * neurons,
+        "spikes_integers": 3 * neurons,
+        "count_error": 0.0,
+        "equal": 1.0,
+        "parts_at": None,
+        "sqnr": 40.0,
+        "saturated_states": 0,
+        "at_cap": 0,
+        "at_bound": None,
+        "clipped": 0,
+        "silent": {},
+        "saturated": {},
+        "error_over_time": np.zeros(3),
+        "rasters": (spikes, spikes),
+    }
+    return LayerFidelity(**alike | fields)
+
+
+def causes(*layers, cut_events=0):
+    return Fidelity(layers, 2, cut_events, 1.0, None, None).causes()
+
+
+def test_nothing_is_wrong():
+    assert causes(layer()) == ("network and integers spike alike at every step",)
+
+
+def test_rounding_alone():
+    (words,) = causes(layer(), layer("layers[3]", parts_at=2, equal=0.9))
+    assert (
+        words == "rounding alone: layers[3] parts first, at step 2; 90.00% of its steps are equal"
+    )
+
+
+def test_the_most_important_comes_first():
+    first = layer(saturated={0: "too much"}, at_cap=6, clipped=2)
+    silent = {n: "the scale was lost" if n < 3 else "its threshold is too high" for n in range(4)}
+    last = layer("layers[5]", silent=silent, spikes_integers=0)
+    some = layer("layers[3]", silent={1: "its threshold is too high"})
+    found = causes(first, some, last, cut_events=7)
+    starts = [
+        "layers[5] is silent in integers, so what follows it hears nothing: the scale was lost (3 ",
+        "7 events are more than an input channel takes in a step",
+        "1 of 4 neurons of layers[3] fire in the network and never in integers: its threshold",
+        "layers[1] emits as many spikes as the chip allows 6 times",
+        "1 of 4 neurons of layers[1] reach an end of the chip's range: too much",
+        "2 weights of layers[1] are cut to fit their bits",
+    ]
+    assert len(found) == len(starts)
+    for words, start in zip(found, starts, strict=True):
+        assert words.startswith(start)
+
+
+def test_they_are_in_the_report_and_in_its_file():
+    report = Fidelity((layer(at_cap=2),), 2, 0, 1.0, None, None)
+    assert "likely cause 1: layers[1] emits as many spikes" in str(report)
+    assert report.to_dict()["causes"] == report.causes()
