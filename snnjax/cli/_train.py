@@ -15,7 +15,10 @@ from ..train.recipes import RECIPES
 from . import _report, _runs
 from ._options import one_line_errors
 
-_FLAGS = "epochs", "seed", "bits", "chip", "through", "data"
+_FLAGS = (
+    *("epochs", "seed", "bits", "chip", "through", "data"),
+    *("spikes_per_neuron", "max_synops"),
+)
 """Settings with an option of their own; `through` stands for one stage of all epochs."""
 
 _WORDS = {"float": "in float", "plan": "through the plan", "chip": "through the chip"}
@@ -61,6 +64,13 @@ def train(
         typer.Option(help="What all epochs go through: nothing, a plan, or the chip's integers."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="File or folder with the data.")] = None,
+    spikes_per_neuron: Annotated[
+        float | None, typer.Option(help="Spikes per neuron and step that cost nothing in training.")
+    ] = None,
+    max_synops: Annotated[
+        float | None,
+        typer.Option(help="Synaptic operations of a sequence that cost nothing in training."),
+    ] = None,
     show_help: Annotated[
         bool, typer.Option("--help", help="Show this, and the settings of the recipe.")
     ] = False,

@@ -5,7 +5,7 @@ from ._checkpoint import (
     load_checkpoint as load_checkpoint,
     save_checkpoint as save_checkpoint,
 )
-from ._fit import Data as Data
+from ._fit import Data as Data, Trained as Trained
 from ._front_end import (
     FrontEnd as FrontEnd,
     front_end_text as front_end_text,
@@ -25,7 +25,7 @@ from ._loop import (
     make_epoch as make_epoch,
     run_epochs as run_epochs,
 )
-from ._recipe import Recipe as Recipe, Trained as Trained
+from ._recipe import Recipe as Recipe
 from ._robustness import (
     MismatchSweep as MismatchSweep,
     adversarial_loss as adversarial_loss,

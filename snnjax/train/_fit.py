@@ -12,11 +12,23 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._typing import PyTree
-from ..nn import Network
+from ..nn import Chain, Network
 from ._loop import Loss
 
 MAX_PARAMETERS = 1 << 28
 """More than any chip holds: a network of more is refused before there is memory for it."""
+
+
+class Trained(eqx.Module):
+    """All that training changes.
+
+    Attributes:
+        network: the network.
+        plan: its transforms, some of which may have settings that are learned.
+    """
+
+    network: Chain
+    plan: PyTree
 
 
 class Data(NamedTuple):

@@ -18,26 +18,15 @@ from .._typing import FloatArray, Key, PyTree
 from ..hardware import ParameterReport
 from ..nn import Chain, Network
 from ..params import bounded, check_parameters
-from ._fit import Data, require_data, require_size, try_plan, without_warnings
+from ._fit import Data, Trained, require_data, require_size, try_plan, without_warnings
 from ._front_end import FrontEnd
 from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
+from ._penalty import penalised, require_limits
 from ._robustness import adversarial_loss
 from ._settings import Settings
 from ._sharding import Sharding
 from ._stages import Stage, Through, by_family, make_optimizer, schedule
 from ._target import Scores, Target, count_right, run_network
-
-
-class Trained(eqx.Module):
-    """All that training changes.
-
-    Attributes:
-        network: the network.
-        plan: its transforms, some of which may have settings that are learned.
-    """
-
-    network: Chain
-    plan: PyTree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +55,8 @@ class Recipe(Settings, abc.ABC):
             every step; see `snnjax.quant.mismatch`.
         attack: largest change of a weight, relative to it, by an adversary in training; see
             `snnjax.train.adversarial_loss`. A step takes 12 times as long.
+        spikes_per_neuron: free spikes of a hidden neuron and step; more cost log(rate/limit).
+        max_synops: free synaptic operations of a sequence, likewise; not through a chip.
     """
 
     chip: str = "audio3"
@@ -80,6 +71,8 @@ class Recipe(Settings, abc.ABC):
     spikes_per_logit: float = 2.0
     mismatch: float = 0.0
     attack: float = 0.0
+    spikes_per_neuron: float | None = None
+    max_synops: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,6 +83,7 @@ class Recipe(Settings, abc.ABC):
         self._require("epochs", "batch_size", above=0, most=1_000_000)
         self._require("learning_rate", "later_rate", "spikes_per_logit", above=0)
         self._require("mismatch", "attack", least=0)
+        require_limits(self)
         self.target  # noqa: B018  refuses a chip or an option that is not known
 
     @abc.abstractmethod
@@ -210,9 +204,7 @@ class Recipe(Settings, abc.ABC):
     def train(
         self, data: Data, state: TrainState, sharding: Sharding | None = None
     ) -> Iterator[tuple[TrainState, Metrics]]:
-        """Train from `state` to the last epoch of the last stage.
-
-        Training that was interrupted goes on as it would have. With `sharding`, on a mesh.
+        """Train from `state` to the last epoch, as if it had never stopped; `sharding` on a mesh.
 
         Yields:
             The state and the metrics after each epoch.
@@ -245,6 +237,8 @@ class Recipe(Settings, abc.ABC):
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
             return losses.mean(), {"accuracy": (logits.argmax(-1) == batch[1]).mean()}
 
+        if self.spikes_per_neuron is not None or self.max_synops is not None:
+            return penalised(self, through, task)
         if self.attack:
             return adversarial_loss(counts, task, level=self.attack)
         return lambda trained, batch, key: task(counts(trained, batch, key), batch)
@@ -265,17 +259,21 @@ class Recipe(Settings, abc.ABC):
             events: whole numbers.
             key: for all that is random.
         """
+        network = self.seen(through, trained, key, len(events))
+        if through == "chip":
+            return self.target.emulate(network, events)
+        return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
+
+    def seen(self, through: Through, trained: Trained, key: Key, sequences: int) -> Network:
+        """The network with its weights off by `mismatch`, after the plan in a stage through it."""
         # None of the keys of the sequences: those are what folding in smaller numbers gives.
-        plan_key, mismatch_key = (jax.random.fold_in(key, len(events) + i) for i in range(2))
+        plan_key, mismatch_key = (jax.random.fold_in(key, sequences + i) for i in range(2))
         network = trained.network
         if self.mismatch:
             off = transforms.plan(network, {"weights": quant.Mismatch(self.mismatch)})
             network = transforms.apply(off, network, key=mismatch_key)
-        if through == "chip":
-            return self.target.emulate(network, events)
-        if through == "plan":
-            network = transforms.apply(trained.plan, network, key=plan_key)
-        return jax.vmap(network)(events, key=jax.random.split(key, len(events)))[0]
+        plan = trained.plan if through == "plan" else None
+        return network if plan is None else transforms.apply(plan, network, key=plan_key)
 
     def answers(
         self, trained: Trained, rasters: Float[Array, "n steps *shape"]

@@ -107,8 +107,15 @@ class Target:
         self, network: Network, events: Float[Array, "n steps *shape"]
     ) -> Float[Array, "n steps classes"]:
         """The readout's spikes, computed as the chip does, with gradients to the network."""
+        return self.emulate_all(network, events)[0]
+
+    def emulate_all(
+        self, network: Network, events: Float[Array, "n steps *shape"]
+    ) -> tuple[Float[Array, "n steps classes"], Any]:
+        """The readout's spikes, and everything that the emulation gives."""
         padded, late = self._with_silence(network, events)
-        return _by_class(self.call("emulate", network)(padded).spikes_out)[:, late:]
+        found = self.call("emulate", network)(padded)
+        return _by_class(found.spikes_out)[:, late:], found
 
     def simulate(
         self, network: Network, spec: Any, rasters: Float[Array, "n steps *shape"]
