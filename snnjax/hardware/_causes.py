@@ -66,7 +66,7 @@ def explain(layers: Sequence[Any], cut_events: int) -> tuple[str, ...]:
 
 
 def _of_layer(layer: Any) -> Iterator[tuple[float, str]]:
-    """What is wrong with a layer: how much it weighs, and the words."""
+    """The faults of a layer: how much each weighs, and the words."""
     neurons, name = layer.rasters[0].shape[-1], layer.path
     if layer.silent and not layer.spikes_integers:
         why = f"so what follows it hears nothing: {_most_common(layer.silent)}"

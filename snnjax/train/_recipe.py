@@ -221,11 +221,7 @@ class Recipe(Settings, abc.ABC):
                     yield after, metrics
 
     def loss(self, through: Through) -> Loss:
-        """Cross-entropy of the readout's spike counts, and the share of right answers.
-
-        Args:
-            through: what the network is run through.
-        """
+        """Cross-entropy of the readout's spike counts, and the share of right answers."""
 
         def counts(trained: Trained, batch: Any, key: Key) -> FloatArray:
             event_key, own_key = jax.random.split(key)
