@@ -1,12 +1,13 @@
 """That the benchmarks run, and that their harness tells slow from fast. No times are tested."""
 
 import json
+import time
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import dsr_memory
+from benchmarks import dsr_memory, guard
 from benchmarks.__main__ import every_benchmark
 from benchmarks.harness import Settings, compare, main
 
@@ -52,6 +53,21 @@ def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
             assert measured["seconds"] > 0
             assert measured["ratio_low"] <= measured["ratio"] <= measured["ratio_high"]
             assert measured["temp_bytes"] is None or measured["temp_bytes"] >= 0
+
+
+def test_the_guard_fails_with_the_reason_of_the_bound(monkeypatch, tmp_path):
+    assert guard.BOUNDS.keys() == guard.PAIRS.keys()
+    assert all(bound["most"] > 0 and bound["why"] for bound in guard.BOUNDS.values())
+
+    def pair(quick):
+        return {"short": lambda: time.sleep(1e-4), "long": lambda: time.sleep(1e-2)}
+
+    monkeypatch.setattr(guard, "PAIRS", {"sleep": pair})
+    monkeypatch.setattr(guard, "BOUNDS", {"sleep": {"most": 2, "why": "they are the same"}})
+    with pytest.raises(SystemExit, match=r"sleep: .* more than 2. they are the same"):
+        guard.run(Settings(results=tmp_path))
+    monkeypatch.setattr(guard, "BOUNDS", {"sleep": {"most": 1e6, "why": ""}})
+    assert guard.run(Settings(results=tmp_path)).exists()
 
 
 @pytest.mark.slow
