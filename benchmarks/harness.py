@@ -32,6 +32,9 @@ class Settings:
         quick: sizes so small that the numbers mean nothing: whether it runs is all that is asked.
         results: folder for the JSON files.
         data: folder of the data set of a benchmark that has one.
+        peers: the Pythons of the environments that hold other libraries.
+        docs: folder of the pages whose figures are to be written; None for none.
+        only: part of the titles of the groups that are measured, where a benchmark has many.
     """
 
     rounds: int = 25
@@ -39,6 +42,9 @@ class Settings:
     quick: bool = False
     results: Path = RESULTS
     data: Path | None = None
+    peers: tuple[str, ...] = ()
+    docs: Path | None = None
+    only: str = ""
 
     def need_data(self) -> Path:
         """The folder of the data set; ends the program if there is none."""
@@ -181,8 +187,14 @@ def main(*benchmarks: Callable[[Settings], Any], arguments: list[str] | None = N
     parser.add_argument("--rounds", type=int, help="how often reference and candidates take turns")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
     parser.add_argument("--data", type=Path, help="folder of the data set, where one is needed")
+    parser.add_argument("--peers", action="append", default=[], help="Python of other libraries")
+    parser.add_argument("--docs", type=Path, help="folder of the pages whose figures to write")
+    parser.add_argument("--only", default="", help="part of the titles of what is measured")
     args = parser.parse_args(arguments)
-    settings = Settings(results=args.results, data=args.data)
+    peers = tuple(args.peers)
+    settings = Settings(
+        results=args.results, data=args.data, peers=peers, docs=args.docs, only=args.only
+    )
     if args.quick:
         settings = dataclasses.replace(settings, quick=True, rounds=3, seconds=0.0)
     if args.rounds is not None:
