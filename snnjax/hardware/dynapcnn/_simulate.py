@@ -1,6 +1,5 @@
 """Simulation of a quantised network in synchronous steps, in the integers of the chip."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -227,14 +226,8 @@ def beyond_of(courses: Sequence[Course]) -> Beyond:
     most = 2.0**31 - 2.0**11  # clear of what rounding a sum to float32 may hide
 
     def many(x: Array, axis: tuple[int, ...]) -> Bool[Array, " batch"]:
-        def exactly() -> Bool[Array, " batch"]:
-            total = jnp.sum(x, axis=axis, dtype=jnp.float32)
-            return jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
-
-        # Sums of floats take longer than all else that a step does, and hardly ever need be made.
-        terms = jnp.asarray(math.prod(x.shape[i] for i in axis), jnp.float32)
-        few = jnp.max(x, initial=0).astype(jnp.float32) * terms < most
-        return lax.cond(few, lambda: jnp.zeros(x.shape[1], bool), exactly)
+        total = jnp.sum(x, axis=axis, dtype=jnp.float32)
+        return jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
 
     counts = [many(course.counts, (0, 2)) | many(course.spikes, (0,)) for course in courses]
     return Beyond(
