@@ -20,7 +20,7 @@ from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
 from ._checks import explained
-from ._mesh import one_of, settled
+from ._mesh import is_there as is_mesh, one_of, settled
 from ._typing import FloatArray, PyTree
 
 State = TypeVar("State")
@@ -112,8 +112,9 @@ def _plain(
 
 @eqx.filter_custom_jvp
 def _scan(step, state, inputs, weights, *, record, feedback):  # type: ignore[no-untyped-def]
-    steps = len(jax.tree.leaves(inputs)[0])
-    if record or steps == 1:
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    # New arrays are not spread over a mesh as the input is. In `jax.export`, the time is a symbol.
+    if record or is_mesh() or not isinstance(steps, int) or steps == 1:
         return _plain(step, state, inputs, weights, record)
     return *_in_place(step, state, inputs, weights, steps), None
 
