@@ -10,7 +10,7 @@ GROUPS = {
     "Networks": ["nn", "networks", "neurons", "params", "decay", "scan", "passthrough"],
     "Training": ["surrogate", "quant", "transforms", "train"],
     "Chips": ["hardware", "codegen"],
-    "In and out": ["interop", "datasets", "viz"],
+    "In and out": ["interop", "datasets", "viz", "report"],
 }
 """Packages and modules of snnjax by the part of the reference that they stand in."""
 

@@ -29,8 +29,10 @@ from ..hardware.xylo import Spec as XyloSpec
 from ..nn import Layer
 
 Exported: TypeAlias = jax_export.Exported
+"""A compiled program as `jax.export` writes it."""
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+"""The platforms that a program runs on."""
 
 
 def shapes(*trailing: tuple[int, ...], names: str = "batch, time") -> list[tuple[Any, ...]]:

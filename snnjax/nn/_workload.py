@@ -87,7 +87,6 @@ class Workload(NamedTuple):
 
 
 @explained
-@explained
 def workload(model: Layer, x: ArrayLike, records: Records) -> Workload:
     """The metrics of NeuroBench for a network on one sequence.
 

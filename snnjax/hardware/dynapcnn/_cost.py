@@ -19,12 +19,13 @@ from ._spec import Core, Spec
 
 _YAO = "Yao et al. 2024, Nature Communications, doi:10.1038/s41467-024-47811-6"
 SPECK_RESTING = Figure(0.42e-3, "W", "the processor of Speck without any input", _YAO)
+"""Power of a Speck without input."""
 SPECK_LOWEST = Figure(
     0.70e-3, "W", "Speck in real time, the lowest of the publication's tasks", _YAO
 )
+"""Power of a Speck in the task that takes the least."""
 
 
-@explained
 @explained
 def cost(
     spec: Spec,

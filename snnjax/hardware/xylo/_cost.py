@@ -18,25 +18,29 @@ _IMU = (
     "Rockpool 3.1, docs/devices/xylo-imu/xylo-imu-intro.ipynb",
 )
 IMU_IDLE = Figure(188.2e-6, "W", f"core and IMU interface at rest; {_IMU[0]}", _IMU[1])
+"""Power of a Xylo IMU at rest."""
 IMU_ACTIVE = Figure(
     201.1e-6,
     "W",
     f"core and IMU interface on random events, 0.4 of a channel and step; {_IMU[0]}",
     _IMU[1],
 )
+"""Power of a Xylo IMU on random events."""
 IMU_PINS = Figure(332.6e-6, "W", f"inputs and outputs at the same time; {_IMU[0]}", _IMU[1])
+"""Power of the inputs and outputs of a Xylo IMU."""
 ALOHA_POWER = Figure(
     291e-6,
     "W",
     'dynamic power of inference, keyword spotting "Aloha", Xylo Audio 2 development kit',
     "Bos and Muir 2024, arXiv:2406.15112",
 )
+"""Power of keyword spotting on a Xylo Audio 2."""
 ALOHA_ENERGY = ALOHA_POWER._replace(
     value=6.6e-6, unit="J", measured=ALOHA_POWER.measured.replace("power", "energy", 1)
 )
+"""Energy of keyword spotting on a Xylo Audio 2, for an answer."""
 
 
-@explained
 @explained
 def cost(spec: Spec, raster: ArrayLike, *, trace: Trace | None = None) -> Cost:
     """The cost of recordings on the chip, counted from the trace of its integers.
