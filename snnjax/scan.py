@@ -114,7 +114,7 @@ def _plain(
 def _scan(step, state, inputs, weights, *, record, feedback):  # type: ignore[no-untyped-def]
     steps = jax.tree.leaves(inputs)[0].shape[0]
     # New arrays are not spread over a mesh as the input is. In `jax.export`, the time is a symbol.
-    if record or is_mesh() or not isinstance(steps, int) or steps == 1:
+    if record or is_mesh() or not isinstance(steps, int) or steps < 2:
         return _plain(step, state, inputs, weights, record)
     return *_in_place(step, state, inputs, weights, steps), None
 

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
 
 from .. import decay
 from .._checks import choice, count, explained, is_count, positive, require
@@ -119,13 +118,17 @@ class SynNet(Chain):
         neurons = functools.partial(
             LIF, bias=None, dt=dt, leak=leak, surrogate=surrogate or PeriodicExponential()
         )
-        powers, whole = np.arange(1.0, max(n_taus) + 1), quantize_time_constants
-        with jax.ensure_compile_time_eval():  # The network may be made within a program.
-            taus = _taus(tau_syn_base / dt, powers, tau_mem, tau_syn_out, dt, whole=whole)
-            *spread, mem, out = np.asarray(taus)
-        tau_syns = [np.resize(spread[:m], n) for m, n in zip(n_taus, sizes, strict=True)]
-        tau_syns.append(np.full(int(n_classes), out))
-        weights = _weights(key, int(n_channels), [dt / tau_syn for tau_syn in tau_syns])
+        counts = (*zip(sizes, n_taus, strict=True), (int(n_classes), 1))
+        taus = _taus(
+            tau_syn_base / dt,
+            tau_mem,
+            tau_syn_out,
+            dt,
+            counts=counts,
+            whole=quantize_time_constants,
+        )
+        weights = _weights(key, int(n_channels), taus[1], dt)
+        mem, tau_syns = jax.tree.map(_as_numpy, taus)
         layers: list[Callable[..., Any]] = []
         for n, tau_syn, weight in zip(sizes, tau_syns, weights, strict=False):
             layers += [
@@ -133,7 +136,7 @@ class SynNet(Chain):
                 neurons(
                     n,
                     tau_mem=mem,
-                    tau_syn=tau_syn[:, None],
+                    tau_syn=tau_syn,
                     threshold=threshold,
                     max_spikes=max_spikes,
                     frozen=frozen,
@@ -146,7 +149,7 @@ class SynNet(Chain):
             neurons(
                 int(n_classes),
                 tau_mem=mem,
-                tau_syn=tau_syns[-1][:, None],
+                tau_syn=tau_syns[-1],
                 threshold=_threshold_out(output, threshold_out, threshold),
                 max_spikes=max_spikes_out,
                 output=output,
@@ -181,32 +184,51 @@ def _threshold_out(output: str, threshold_out: ArrayLike | None, threshold: floa
     return _NEVER
 
 
-@functools.partial(jax.jit, static_argnames="whole")
+@functools.partial(jax.jit, static_argnames=("counts", "whole"))
 def _taus(
-    base: float, powers: FloatArray, tau_mem: float, tau_out: float, dt: float, *, whole: bool
-) -> Float[Array, " taus"]:
-    """The synaptic time constants base^powers * dt, then `tau_mem` and `tau_out`.
+    base: float,
+    tau_mem: float,
+    tau_out: float,
+    dt: float,
+    *,
+    counts: tuple[tuple[int, int], ...],
+    whole: bool,
+) -> tuple[FloatArray, list[FloatArray]]:
+    """The time constant of the membranes, and those of the synapses of each layer, (neurons, 1).
 
-    If `whole`, each becomes that of the nearest whole dash that a chip holds and that does not wipe
-    out. One compiled program makes all; NumPy deals them out to the neurons of every layer.
+    Of the hidden layers they are base^1 * dt, base^2 * dt and so on in turn. If `whole`, each
+    becomes that of the nearest whole dash that a chip holds and that does not wipe out.
+
+    Args:
+        base: the shortest synaptic time constant of the hidden layers, in steps.
+        tau_mem: time constant of the membranes in seconds.
+        tau_out: time constant of the readout's synapses in seconds.
+        dt: length of a step in seconds.
+        counts: neurons and time constants of each layer, the readout last.
+        whole: round to whole bit shifts.
     """
-    spread = base**powers * dt
-    taus = jnp.concatenate([spread, jnp.stack([tau_mem, tau_out])])
-    if not whole:
-        return taus
-    return decay.dash_to_tau(jnp.clip(jnp.round(decay.tau_to_dash(taus, dt)), 1, 15), dt)
+
+    def rounded(tau: FloatArray) -> FloatArray:
+        if not whole:
+            return tau
+        return decay.dash_to_tau(jnp.clip(jnp.round(decay.tau_to_dash(tau, dt)), 1, 15), dt)
+
+    spread = rounded(base ** jnp.arange(1.0, max(m for _, m in counts) + 1) * dt)
+    hidden = [jnp.resize(spread[:m], (n, 1)) for n, m in counts[:-1]]
+    mem, out = rounded(jnp.stack([tau_mem, tau_out]))
+    return mem, [*hidden, jnp.full((counts[-1][0], 1), out)]
 
 
 @functools.partial(jax.jit, static_argnames="n_in")
-def _weights(key: Key, n_in: int, scales: list[FloatArray]) -> list[FloatArray]:
-    """The weights of all layers, uniform in +-sqrt(6/n_in)*scale of each output.
+def _weights(key: Key, n_in: int, tau_syns: list[FloatArray], dt: float) -> list[FloatArray]:
+    """The weights of all layers, uniform in +-sqrt(6/n_in)*dt/tau_syn of each output.
 
     All draws have the size of the largest, in a loop, as every call of `jax.random` takes long to
     compile. The first n numbers of a draw are those of a draw of n, for jax's default generator.
     """
-    inputs = [n_in, *map(len, scales[:-1])]
-    sizes = [n * len(scale) for n, scale in zip(inputs, scales, strict=True)]
-    keys, bounds = jax.random.split(key, len(scales)), jnp.array([(6 / n) ** 0.5 for n in inputs])
+    inputs = [n_in, *map(len, tau_syns[:-1])]
+    sizes = [n * len(tau_syn) for n, tau_syn in zip(inputs, tau_syns, strict=True)]
+    keys, bounds = jax.random.split(key, len(sizes)), jnp.array([(6 / n) ** 0.5 for n in inputs])
 
     def draw(key_and_bound: tuple[Key, FloatArray]) -> FloatArray:
         key, bound = key_and_bound
@@ -214,9 +236,14 @@ def _weights(key: Key, n_in: int, scales: list[FloatArray]) -> list[FloatArray]:
 
     draws = jax.lax.map(draw, (keys, bounds))
     return [
-        draw[:size].reshape(len(scale), -1) * scale[:, None]
-        for draw, size, scale in zip(draws, sizes, scales, strict=True)
+        draw[:size].reshape(len(tau_syn), -1) * (dt / tau_syn)
+        for draw, size, tau_syn in zip(draws, sizes, tau_syns, strict=True)
     ]
+
+
+def _as_numpy(x: FloatArray) -> Any:
+    """`x` in NumPy, which compiles nothing; within a program, `x`."""
+    return x if isinstance(x, jax.core.Tracer) else np.asarray(x)
 
 
 def _linear(weight: FloatArray, key: Key) -> eqx.nn.Linear:
