@@ -16,6 +16,7 @@ from snnjax.cli._compiled import processor
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 MANY_MAPS = 42_000
+MUCH_MEMORY = 2 * 2**30
 MOST_BYTES_KEPT = 2 * 2**30
 QUICK = "not slow and not long"
 
@@ -94,16 +95,19 @@ def keep_compiled_programs(folder):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_memory_maps():
-    """Forget compiled programs before there are too many of them.
+def few_programs():
+    """Forget compiled programs before they take too much.
 
-    Each takes some memory maps, of which Linux gives a process 65,530 by default; the compiler
-    crashes at the next one.
+    Each takes memory, and some memory maps, of which Linux gives a process 65,530 by default; the
+    compiler crashes at the next one.
     """
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
-        jax.clear_caches()
+    process = Path("/proc/self")
+    if process.exists():
+        maps = (process / "maps").read_bytes().count(b"\n")
+        memory = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        if maps > MANY_MAPS or memory > MUCH_MEMORY:
+            jax.clear_caches()
 
 
 @pytest.fixture
