@@ -81,10 +81,14 @@ def one_of(inputs: PyTree) -> PyTree:
     """The types of one step of `inputs`, arrays with the time first."""
     if not _is_typed():
         return jax.tree.map(lambda xs: jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype), inputs)
-    # A sum, since there may be no steps at all.
-    return jax.eval_shape(
-        lambda inputs: jax.tree.map(lambda xs: xs.sum(0).astype(xs.dtype), inputs), inputs
-    )
+    return jax.eval_shape(lambda inputs: jax.tree.map(_sum, inputs), inputs)
+
+
+def _sum(xs: Any) -> Any:
+    """An array of the type of one step: a sum, since there may be no steps at all."""
+    if jnp.issubdtype(xs.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_sum(jax.random.key_data(xs)), impl=jax.random.key_impl(xs))
+    return xs.sum(0).astype(xs.dtype)
 
 
 def settled(

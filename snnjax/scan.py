@@ -20,7 +20,7 @@ from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
 from ._checks import explained
-from ._mesh import is_there as is_mesh, one_of, settled
+from ._mesh import one_of, settled
 from ._typing import FloatArray, PyTree
 
 State = TypeVar("State")
@@ -112,33 +112,9 @@ def _plain(
 
 @eqx.filter_custom_jvp
 def _scan(step, state, inputs, weights, *, record, feedback):  # type: ignore[no-untyped-def]
-    steps = jax.tree.leaves(inputs)[0].shape[0]
-    # New arrays are not spread over a mesh as the input is. In `jax.export`, the time is a symbol.
-    if record or is_mesh() or not isinstance(steps, int) or steps < 2:
-        return _plain(step, state, inputs, weights, record)
-    return *_in_place(step, state, inputs, weights, steps), None
-
-
-def _in_place(
-    step: Callable[..., Any], state: PyTree, inputs: PyTree, weights: PyTree, steps: int
-) -> tuple[PyTree, PyTree]:
-    """The final state and the outputs, where nothing is differentiated.
-
-    The time is not the first axis of a vmapped batch, and `lax.scan` would transpose all inputs and
-    outputs to make it the first. This loop cuts out each step where it lies.
-    """
-    first = jax.tree.map(lambda xs: xs[0], inputs)
-    _, y = jax.eval_shape(step, state, first, *weights)
-
-    def body(t: Any, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-        before, outputs = carry
-        x = jax.tree.map(lambda xs: jax.lax.dynamic_index_in_dim(xs, t, keepdims=False), inputs)
-        after, y = step(before, x, *weights)
-        put = jax.lax.dynamic_update_index_in_dim
-        return after, jax.tree.map(lambda ys, y: put(ys, y, t, 0), outputs, y)
-
-    empty = jax.tree.map(lambda y: jnp.zeros((steps, *y.shape), y.dtype), y)
-    return jax.lax.fori_loop(0, steps, body, (state, empty))
+    # The loop must be that of the rule below: under `jax.vmap` within a program that is
+    # differentiated later, the batch axes of both must lie at the same place.
+    return _plain(step, state, inputs, weights, record)
 
 
 @_scan.def_jvp

