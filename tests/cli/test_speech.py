@@ -78,7 +78,7 @@ def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings
     ("options", "message"),
     [
         (("speech",), "`data` must be the folder of the Free Spoken Digit Dataset"),
-        (("music",), "`recipe` must be one of digits, images, speech, arrays, or FILE.py:CLASS"),
+        (("music",), "`recipe` must be one of digits, images, speech, arrays, shd, nmnist, "),
         (("speech", "--chip", "speck2f"), "`method` is no option of the chip speck2f"),
         (("speech", "--set", "noise=1"), "`noise` is no setting"),
         (("--set", "stretch=0.1"), "`stretch` is no setting"),

@@ -142,7 +142,7 @@ def _course(p: Parameters, inputs: Inputs, spiking: Spiking) -> _Course:
     begin = lax.cond(
         jnp.all(jnp.isfinite(end.isyn)),
         lambda: varying_as(jnp.asarray(counts.shape[0], jnp.int32), plain),
-        lambda: jnp.isfinite(plain.charged).all((1, 2, 3)).sum() - 1,
+        lambda: jnp.isfinite(plain.charged).all((1, 2, 3)).sum(dtype=jnp.int32) - 1,
     )
     before = _step_of(begin - 1, (plain, handed))
     state, _ = _after(before[0], (p, inputs._replace(handed=before[1]), spiking))
