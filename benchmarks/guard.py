@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnjax import quant, transforms
+from snnjax.datasets import Events
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.networks import SynNet
 from snnjax.neurons import lif
@@ -151,7 +152,7 @@ def _events(quick: bool) -> Pair:
     core = spec.layers[0]
     rng = np.random.default_rng(0)
     places = [rng.integers(0, size, number) for size in core.input_shape]
-    given = dynapcnn.Events(np.arange(number), *places)
+    given = Events(np.arange(number), *places)
     (alone,) = (dataclasses.replace(core, destinations=()),)
     single = dynapcnn.Spec((alone,), chip=spec.chip)
     return {
@@ -160,7 +161,7 @@ def _events(quick: bool) -> Pair:
     }
 
 
-def _in_numpy(core: dynapcnn.Core, given: dynapcnn.Events) -> int:
+def _in_numpy(core: dynapcnn.Core, given: Events) -> int:
     """Number of spikes of a core without stride and padding, event by event."""
     weight = np.asarray(core.weight)[..., ::-1, ::-1].transpose(1, 2, 3, 0)
     (rows, columns), threshold = core.kernel_size, int(core.threshold)

@@ -29,7 +29,7 @@ def events(
 
     Args:
         raster: numbers of events of one recording, `(time, channels, height, width)`;
-            `dynapcnn.to_raster` makes one of single events.
+            `datasets.to_raster` makes one of single events.
         kind: "frames" sums the events of parts of the time; "xyt" draws each in three dimensions,
             an even sample of them if there are more than 20,000 places.
         frames: how many frames.

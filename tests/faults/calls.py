@@ -29,7 +29,7 @@ from snnjax import (
     transforms,
 )
 from snnjax.codegen import c
-from snnjax.datasets import audio, augment, counts, sound
+from snnjax.datasets import audio, augment, counts, sound, to_events, to_raster
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.dynapcnn import compat
 from snnjax.hardware.xylo import frontend
@@ -467,13 +467,13 @@ def calls_of_dynapcnn(folder):
     for name in ["check", "require", "require_integers", "place", "pad_readout", "usage", "export"]:
         yield f"hardware.dynapcnn.{name}", getattr(dynapcnn, name), {"spec": spec}
     run = {"spec": spec, "raster": raster}
-    for name in ("simulate", "to_events", "compare_events"):
+    for name in ("simulate", "compare_events"):
         yield f"hardware.dynapcnn.{name}", getattr(dynapcnn, name), run
     yield "hardware.dynapcnn.fidelity", dynapcnn.fidelity, {"model": model, **run}
-    events = {"spec": spec, "events": dynapcnn.to_events(spec, raster)}
+    events = {"spec": spec, "events": to_events(np.asarray(raster))}
     yield "hardware.dynapcnn.simulate_events", dynapcnn.simulate_events, events
     raster_of = {"events": events["events"], "shape": (1, 4, 4), "step": 1000, "steps": 3}
-    yield "hardware.dynapcnn.to_raster", dynapcnn.to_raster, raster_of
+    yield "datasets.to_raster", to_raster, raster_of
     path = {"path": folder / "dynapcnn.json"}
     yield "hardware.dynapcnn.save", dynapcnn.save, {"spec": spec, **path}
     dynapcnn.save(spec, **path)
