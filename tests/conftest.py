@@ -23,13 +23,17 @@ QUICK = "not slow and not long"
 # Tests of a part that an extra brings, and the package that they need. The core has no extras.
 NEEDS = {
     "cli": "typer",
+    "datasets/test_digits.py": "sklearn",
     "datasets/test_event_page.py": "tonic",
     "datasets/test_recordings.py": "tonic",
+    "faults/test_kills.py": "typer",
+    "faults/test_saves.py": "orbax",
     "interop/test_nir.py": "nir",
     "interop/test_nir_save.py": "nir",
     "train/test_checkpoint.py": "orbax",
     "train/test_loader.py": "grain",
     "train/test_event_recipes.py": "tonic",
+    "train/test_run.py": "sklearn",
     "viz": "matplotlib",
     "test_benchmarks.py": "matplotlib",
     "test_notebooks.py": "nbclient",
