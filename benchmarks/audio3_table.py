@@ -66,7 +66,7 @@ def run(settings: Settings) -> Path:
 
 
 class _Kept:
-    """What networks reached, in a file with a line for each."""
+    """The accuracies of networks, in a file with a line for each."""
 
     def __init__(self, path: Path, recipe: Mapping[str, Any]) -> None:
         self.path, self.recipe = path, json.loads(json.dumps(recipe))

@@ -1,4 +1,4 @@
-"""What one layer, Linear and neurons, costs beside a loop by hand.
+"""The time of one layer, Linear and neurons, beside a loop by hand.
 
 The reference is `_reference.reference`: the product and leaky neurons without trained decays, time
 first, with a backward pass written out. Forward and backward is the output and the gradients with

@@ -5,7 +5,9 @@ import sys
 
 import equinox as eqx
 import jax
+import jax.export
 import numpy as np
+import optax
 import pytest
 
 from snnjax import IAF, LIF, Sequential, nn
@@ -75,3 +77,24 @@ def test_simulators_and_networks_run_without_snnjax(name, tmp_path):
     np.testing.assert_array_equal(emulated["spikes_out"], wanted.spikes_out)
     y = elsewhere(program.network(model, shape), floats, tmp_path)["y"]
     np.testing.assert_allclose(y, jax.vmap(model)(floats)[0], atol=1e-5)
+
+
+def test_a_step_of_training_is_that_of_the_program_it_came_from():
+    model, optimizer = dense(), optax.sgd(0.1)
+    state = model, optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    x = np.random.default_rng(0).poisson(2.0, (4, 6, 3)).astype(np.float32)
+
+    def run(state, batch):
+        model, before = state
+        value, gradient = eqx.filter_value_and_grad(lambda m: jax.vmap(m)(batch)[0].mean())(model)
+        updates, after = optimizer.update(gradient, before)
+        return (eqx.apply_updates(model, updates), after), value
+
+    exported = program.step(run, state, x, platforms=("cpu",))
+    arrays = jax.tree.leaves(eqx.filter(state, eqx.is_array))
+    found, value = jax.export.deserialize(exported.serialize()).call(arrays, x)
+    (trained, _), wanted = eqx.filter_jit(run)(state, x)
+    assert value == wanted != 0
+    assert not eqx.tree_equal(trained, model)
+    for one, other in zip(found, jax.tree.leaves(eqx.filter(trained, eqx.is_array)), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,4 +1,4 @@
-"""What people read when they print a spec or a trace."""
+"""The text of a printed spec or trace."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""What people read when they print a network or a plan."""
+"""The text of a printed network or plan."""
 
 import equinox as eqx
 import jax

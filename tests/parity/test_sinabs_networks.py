@@ -225,7 +225,7 @@ def test_the_peers_cores_hold_it_and_the_memory_is_the_same(case):
 
 @each_network
 def test_the_cores_that_are_chosen_are_the_peers_or_as_large(case):
-    """Where it is not the same core (in model_3 and large), it has as much memory."""
+    """The same core, or in model_3 and large one with as much memory."""
     spec, _, _ = mapped(case)
     memory = lambda spec: [spec.chip.cores[layer.core] for layer in spec.layers]  # noqa: E731
     assert memory(dynapcnn.place(spec)) == memory(spec)
