@@ -40,7 +40,7 @@ def test_a_slower_candidate_is_found_slower():
 def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, capsys):
     with jax.numpy_dtype_promotion("standard"):  # which optax needs
         main(benchmark.run, arguments=["--quick", "--rounds", "2", "--results", str(tmp_path)])
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.json")
     assert benchmark.__name__.endswith(path.stem)
     content = json.loads(path.read_text())
     assert content["environment"]["jax"] == jax.__version__
