@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .._checks import read_array
-from ..codegen import c
+from ..codegen import c, program
 from ..hardware import family
 from ..train import Run
 from . import _fidelity, _inspect, _listen, _mismatch, _pages, _plan, _report, _runs, _train
@@ -88,8 +88,8 @@ def export(
     format: Annotated[
         str | None,
         typer.Option(
-            help="A format of the chip's family, or c, for C99 that runs on any board; a wrong "
-            "name lists all."
+            help="A format of the chip's family; c, for C99 that runs on any board; jax, for the "
+            "simulator as a program of jax.export. A wrong name lists all."
         ),
     ] = None,
     readout: Annotated[
@@ -104,7 +104,8 @@ def export(
     """Write the integers of a run to a file for the chip's driver, if they fit the chip.
 
     The documentation of `export` in the chip's family says what each format holds, and which lines
-    of the vendor's tools read it.
+    of the vendor's tools read it. `--format jax` writes the bit-exact simulator, which any process
+    with jax runs.
     """
     with one_line_errors():
         spec = _spec_of(run)
@@ -113,13 +114,15 @@ def export(
             if not hasattr(of, "pad_readout"):
                 raise ValueError(f"`--readout` is no option of {spec.chip.name}; leave it out")
             spec = of.pad_readout(spec)
-        if format not in (None, "c", *of.FORMATS):
-            known = ", ".join((*of.FORMATS, "c"))
+        if format not in (None, *of.FORMATS, "c", "jax"):
+            known = ", ".join((*of.FORMATS, "c", "jax"))
             raise ValueError(f"`--format` must be one of {known}; got {format!r}")
         # Before anything is written.
         fields = None if front_end is None else _runs.front_end_fields(Run.open(run))
         if format == "c":
-            program = c.export(spec, out, front_end=_runs.front_end_in_c(Run.open(run)))
+            source = c.export(spec, out, front_end=_runs.front_end_in_c(Run.open(run)))
+        elif format == "jax":
+            program.save(program.simulator(spec), out)
         else:
             of.require(spec)
             given = {} if format is None else {"format": format}
@@ -127,9 +130,11 @@ def export(
         if front_end is not None:
             _report.write_export(fields, front_end)
     if format == "c":
-        print(f"wrote {', '.join(program.files())} to {out}\n{program.footprint.text()}")
-        if program.front_end is not None:
-            print(f"Front end: {program.front_end.text()}")
+        print(f"wrote {', '.join(source.files())} to {out}\n{source.footprint.text()}")
+        if source.front_end is not None:
+            print(f"Front end: {source.front_end.text()}")
+    elif format == "jax":
+        print(f"wrote {out}, for {', '.join(program.PLATFORMS)}")
     else:
         print(f"wrote {out}, for {spec.chip.name}")
     if front_end is not None:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import export as jax_export
 from jaxtyping import Array
 
+from .._extras import extra
 from .._files import write_whole
 from .._typing import PyTree
 from ..hardware import family
@@ -129,7 +130,13 @@ def step(
 
 
 def save(exported: Exported, path: str | Path) -> None:
-    """Write a program to a file, whole or not at all."""
+    """Write a program to a file, whole or not at all.
+
+    Raises:
+        ImportError: if flatbuffers is missing, naming the extra that brings it.
+    """
+    with extra("export"):
+        import flatbuffers  # noqa: F401  jax.export needs it
     write_whole(Path(path), bytes(exported.serialize()))
 
 

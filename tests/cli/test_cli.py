@@ -17,6 +17,7 @@ from snnjax.hardware import xylo
 from snnjax.train import Run
 from snnjax.train.recipes import RECIPES
 
+from ..codegen.elsewhere import run_elsewhere
 from ._commands import call, lines_of, settings, trained
 
 SMALL = ["--epochs", "3", *settings(hidden="24,16", time_constants="2,4", batch_size=64)]
@@ -81,7 +82,10 @@ def test_export_writes_the_integers_that_fit(run, tmp_path):
     assert "`--readout` is no option of Xylo Audio 3" in result.stderr
     result = call("export", run[0], out, "--format", "elf")
     assert result.exit_code == 2
-    assert "`--format` must be one of rockpool-board, rockpool-simulator, json, c" in result.stderr
+    assert (
+        "`--format` must be one of rockpool-board, rockpool-simulator, json, c, jax"
+        in result.stderr
+    )
 
 
 def test_export_to_c_writes_a_folder(run, tmp_path):
@@ -92,6 +96,18 @@ def test_export_to_c_writes_a_folder(run, tmp_path):
     for name, text in program.files().items():
         assert name in result.output
         assert (tmp_path / "firmware" / name).read_text() == text
+
+
+def test_export_to_jax_writes_a_program_that_runs_without_snnjax(run, tmp_path):
+    pytest.importorskip("flatbuffers")
+    result = call("export", run[0], tmp_path / "network.jaxexport", "--format", "jax")
+    assert result.exit_code == 0, result.output
+    assert "for cpu, cuda, tpu" in result.output.replace("\n", " ")
+    events = np.random.default_rng(0).poisson(1, (2, 30, 16)).astype(np.int32)
+    ((spikes, vmem),) = run_elsewhere({tmp_path / "network.jaxexport": [events]})
+    trace = xylo.simulate(xylo.load(run[0] / "xylo.json"), events)
+    np.testing.assert_array_equal(spikes, trace.spikes_out)
+    np.testing.assert_array_equal(vmem, trace.vmem_out)
 
 
 def test_simulate_repeats_the_accuracy_of_training(run):

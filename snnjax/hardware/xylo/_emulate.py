@@ -21,7 +21,7 @@ from . import _gradient
 from ._arithmetic import share
 from ._chips import Chip, get_chip
 from ._gradient import Inputs, Parameters, Spiking, States, later
-from ._integers import Group, Method, PerNeuron, Settings, rounded, scales, settings
+from ._integers import Bits, Group, Method, PerNeuron, Settings, rounded, scales, settings
 from ._map_network import lay_out, require_known, warn_of_caps
 from ._nodes import Node, read, readout_group
 from ._simulate import SimState, registers
@@ -161,7 +161,7 @@ def emulate(
     *,
     chip: Chip | str = "audio3",
     method: Method = "channel",
-    bits: int | None = None,
+    bits: Bits | None = None,
     checked: bool = True,
 ) -> Emulator:
     """Run a network as its chip will, with gradients to its parameters: train through the integers.
@@ -185,7 +185,8 @@ def emulate(
         model: a network that `map_network` takes.
         chip: a chip or its short name.
         method: how weights are scaled; see `quantize`.
-        bits: bits of the weights; see `quantize`.
+        bits: bits of the weights; see `quantize`. An integer array to sweep over with `jax.vmap`,
+            within which its value is not looked at.
         checked: look at values within `jax.jit`, and at those of known rasters. Without, a program
             can be exported.
 
@@ -199,7 +200,7 @@ def emulate(
             instead.
     """
     chip = get_chip(chip)
-    how, nodes = settings(chip, method, bits), read(model)
+    how, nodes = settings(chip, method, bits, traced=True), read(model)
     warn_of_caps(nodes, chip)
     groups = [*(node.group() for node in nodes[:-1]), readout_group(nodes[-1], chip)]
     wrong = None
@@ -234,7 +235,7 @@ def _layer(
     index: int, node: Node, group: Group, scale: PerNeuron, cap: int, how: Settings
 ) -> _Layer:
     whole = rounded(group, scale, how)
-    weight = jnp.swapaxes(whole.weight * 2.0**how.shift, 1, 2)
+    weight = jnp.swapaxes(whole.weight * how.unit, 1, 2)
     own = len(weight) - node.size if node.recurrent else len(weight)
     parameters = Parameters(
         feed=weight[:own],

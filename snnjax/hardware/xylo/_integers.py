@@ -8,10 +8,11 @@ weights of 0 among its own.
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ..._mesh import scan
 from ..._typing import FloatArray
@@ -21,6 +22,9 @@ from ._chips import Chip
 
 Method: TypeAlias = Literal["global", "channel", "least_squares"]
 """The scales of quantisation: one for all, one for each neuron, or the one with the least error."""
+
+Bits: TypeAlias = int | Int[Array, ""]
+"""A number of bits: an `int`, or an integer array of one number to sweep over with `vmap`."""
 
 _CLIPS = tuple(n / 10 for n in range(10, 2, -1))
 """Clipping limits of "least_squares", relative to the largest weight; ties take the first."""
@@ -56,22 +60,36 @@ class Settings(NamedTuple):
     """
 
     method: Method
-    shift: int
+    shift: Bits
     chip: Chip
 
     @property
-    def bits(self) -> int:
+    def bits(self) -> Bits:
         """Bits of the weights, sign included."""
         return self.chip.weight_bits - self.shift
 
     @property
-    def most(self) -> int:
-        """The largest weight."""
-        return int(2 ** (self.bits - 1)) - 1
+    def most(self) -> Any:
+        """The largest weight; in floating point if `bits` is an array."""
+        most = (1 << (self.bits - 1)) - 1
+        return most.astype(jnp.float32) if isinstance(most, Array) else most
+
+    @property
+    def unit(self) -> Any:
+        """The integer of the chip that a weight of 1 becomes: 2^shift, exactly."""
+        if isinstance(self.shift, Array):
+            return jnp.ldexp(jnp.ones((), jnp.float32), self.shift)
+        return 2.0**self.shift
 
 
-def settings(chip: Chip, method: Method, bits: int | None) -> Settings:
+def settings(chip: Chip, method: Method, bits: Bits | None, *, traced: bool = False) -> Settings:
     """The settings, as `quantize` is given them.
+
+    Args:
+        chip: the chip.
+        method: how neurons are scaled.
+        bits: bits of the weights; None for those of the chip.
+        traced: whether `bits` may be an array whose value is not known, as under `jax.vmap`.
 
     Raises:
         ValueError: if `method` is unknown, or `bits` is no whole number, fewer than 2 or more than
@@ -82,6 +100,10 @@ def settings(chip: Chip, method: Method, bits: int | None) -> Settings:
         raise ValueError(f"`method` must be one of {names}; got {method!r}")
     if bits is None:
         return Settings(method, 0, chip)
+    if isinstance(bits, jax.Array) and bits.shape == () and jnp.issubdtype(bits.dtype, jnp.integer):
+        if traced and isinstance(bits, jax.core.Tracer):
+            return Settings(method, chip.weight_bits - bits, chip)
+        bits = bits if isinstance(bits, jax.core.Tracer) else int(bits)
     whole = isinstance(bits, int | np.integer) and not isinstance(bits, bool)
     if not whole or not 2 <= bits <= chip.weight_bits:
         raise ValueError(
@@ -117,7 +139,7 @@ def rounded(group: Group, scale: PerNeuron, how: Settings) -> Group:
         scale: scale of each neuron.
         how: the settings.
     """
-    values = group.weight * (scale * 2.0**-how.shift)[:, None]
+    values = group.weight * (scale / how.unit)[:, None]
     weight = straight_through(values, jnp.clip(jnp.round(values), -how.most, how.most))
     threshold = round_passthrough(scaled_threshold(group.threshold, scale, how.chip))
     return Group(
@@ -157,10 +179,10 @@ def _scale_one(group: Group, largest: PerNeuron, offset: PerNeuron, how: Setting
         largest = largest * _best_clip(group.weight / largest[:, None], how.most)
     top = how.chip.max_state
     fits = jnp.where(jnp.isfinite(group.threshold), top / group.threshold, jnp.inf)
-    return jnp.minimum((how.most << how.shift) / largest, jnp.minimum(fits, top / offset))
+    return jnp.minimum(how.most * how.unit / largest, jnp.minimum(fits, top / offset))
 
 
-def _best_clip(weights: Float[Array, "sources neurons synapses"], most: int) -> PerNeuron:
+def _best_clip(weights: Float[Array, "sources neurons synapses"], most: Any) -> PerNeuron:
     """The clipping limit, for weights of at most 1, with the least sum of squared changes.
 
     The sum goes weight by weight, so weights of 0 change no bit of it.

@@ -14,7 +14,7 @@ from ...nn import LIF, Bitshifts, Chain, Decays, Taus
 from ...passthrough import straight_through
 from .. import _plan
 from ._chips import Chip, get_chip
-from ._integers import Group, Method, PerNeuron, Settings, rounded, scales, settings
+from ._integers import Bits, Group, Method, PerNeuron, Settings, rounded, scales, settings
 from ._map_network import map_network
 from ._nodes import Node, layer_at, read, readout_group
 
@@ -32,18 +32,19 @@ class Plan(_plan.Plan):
     Attributes:
         chip: the chip, whose bits count.
         method: how weights are scaled; see `quantize`.
-        bits: bits of the weights; see `quantize`.
+        bits: bits of the weights; see `quantize`. An integer array to sweep over.
         before: another plan, applied first; None for none.
     """
 
     chip: Chip = eqx.field(static=True)
     method: Method = eqx.field(static=True, default="channel")
-    bits: int | None = eqx.field(static=True, default=None)
+    bits: Bits | None = None
     before: PyTree = None
 
     def rounded(self, model: Any) -> Any:
         """The model with multiples of the chip's integers in place of its parameters."""
-        nodes, how = read(model), settings(self.chip, self.method, self.bits)
+        nodes = read(model)
+        how = settings(self.chip, self.method, self.bits, traced=True)
         groups = [*(node.group() for node in nodes[:-1]), readout_group(nodes[-1], self.chip)]
         for node, group, scale in zip(
             nodes, groups, scales(groups[:-1], groups[-1], how), strict=True
@@ -58,7 +59,7 @@ def plan(
     *,
     chip: Chip | str = "audio3",
     method: Method = "channel",
-    bits: int | None = None,
+    bits: Bits | None = None,
     before: PyTree = None,
 ) -> Plan:
     """A plan under which training sees the integers of the chip, with the scales of `quantize`.
@@ -71,7 +72,8 @@ def plan(
         model: a network that `map_network` takes.
         chip: a chip or its short name.
         method: how weights are scaled; see `quantize`, and give the same there.
-        bits: bits of the weights; see `quantize`, and give the same there.
+        bits: bits of the weights; see `quantize`, and give the same there. An integer array to
+            sweep over with `jax.vmap`.
         before: a plan from `transforms.plan` to apply first. `transforms.merge` cannot join the
             two.
 
@@ -80,7 +82,7 @@ def plan(
             chip is refused here, before any time is spent on it.
     """
     chip = get_chip(chip)
-    settings(chip, method, bits)
+    settings(chip, method, bits, traced=True)
     map_network(model, chip=chip)
     return Plan(chip=chip, method=method, bits=bits, before=before)
 
@@ -88,7 +90,7 @@ def plan(
 def _with_integers(model: Any, node: Node, whole: Group, scale: PerNeuron, how: Settings) -> Any:
     """The model with the integers of one node, divided by their scales."""
     product, neurons = (layer_at(model, place) for place in node.places)
-    weight = whole.weight * (2.0**how.shift / scale)[:, None]
+    weight = whole.weight * (how.unit / scale)[:, None]
     ends = np.cumsum([len(feed) for feed in node.feeds.values()])[:-1].tolist()
     feeds = dict(zip(node.feeds, jnp.split(weight, ends), strict=True))
     feed, loop = feeds[node.source], list(feeds.values())[-1]

@@ -88,6 +88,7 @@ def _integers(spec: Spec, how: Settings) -> tuple[Spec, list[PerNeuron]]:
     scale = scales(groups[:1], groups[1], how)
     found = [rounded(group, own, how) for group, own in zip(groups, scale, strict=True)]
     hidden, out = jax.tree.map(lambda leaf: leaf.astype(jnp.int32), found)
+    shift = int(how.shift)
     integers = dataclasses.replace(
         spec,
         w_in=hidden.weight[: spec.n_inputs],
@@ -101,9 +102,9 @@ def _integers(spec: Spec, how: Settings) -> tuple[Spec, list[PerNeuron]]:
         threshold_out=out.threshold,
         bias=hidden.bias,
         bias_out=out.bias,
-        weight_shift_in=how.shift,
-        weight_shift_rec=how.shift,
-        weight_shift_out=how.shift,
+        weight_shift_in=shift,
+        weight_shift_rec=shift,
+        weight_shift_out=shift,
     )
     return integers, scale
 

@@ -96,7 +96,7 @@ def _layer(
     yield from _decays(f"{path}.tau_syn", real.dash_syn[:, used], spec)
     present = np.asarray(real.weight) != 0
     if present.any():
-        per_weight = np.broadcast_to(np.asarray(scale)[:, None] * 2.0**-how.shift, present.shape)
+        per_weight = np.broadcast_to(np.asarray(scale)[:, None] * (1 / how.unit), present.shape)
         values, integers = (np.asarray(g.weight)[present] for g in (real, whole))
         beyond = np.abs(values * per_weight[present]) > how.most + 0.5
         yield report_parameter(

@@ -107,6 +107,29 @@ def test_every_state_and_spike_equals_the_simulator(method, gain, mean):
     assert saturated or mean < 1
 
 
+@pytest.mark.few(1)
+@pytest.mark.parametrize("method", ["least_squares", "channel", "global"])
+def test_bits_are_swept_over_in_one_program(method):
+    model, x, bits = network(0, 10), raster(2.0, steps=12), (2, 5, 8)
+    counts = jnp.asarray(x, jnp.float32)
+    run = jax.jit(jax.vmap(lambda bits: xylo.emulate(model, method=method, bits=bits)(counts)))
+    found = run(jnp.array(bits))
+    for i, each in enumerate(bits):
+        spec = xylo.quantize(xylo.map_network(model), method=method, bits=each)
+        assert_emulates(jax.tree.map(lambda y, i=i: y[i], found), xylo.simulate(spec, x))
+
+
+def test_bits_of_an_array_are_those_of_a_number_where_they_are_known():
+    model = network(0, 10)
+    known = xylo.emulate(model, bits=jnp.array(4))
+    assert eqx.tree_equal(known, xylo.emulate(model, bits=4))
+    with pytest.raises(ValueError, match="`bits` must be from 2 to 8, those of the weights"):
+        xylo.emulate(model, bits=jnp.array(9))
+    spec = xylo.map_network(model)
+    with pytest.raises(ValueError, match=r"`bits` must be from 2 to 8.*; got JitTracer"):
+        jax.jit(lambda bits: xylo.quantize(spec, bits=bits))(4)
+
+
 def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
     recurrent = network(3, 10)
     model = eqx.tree_at(

@@ -56,6 +56,24 @@ def of_potentials():
 NETWORKS = (recurrent, two_synapses, residual, long_residual, of_potentials)
 
 
+@pytest.mark.few(1)
+@pytest.mark.parametrize("method", METHODS)
+def test_bits_are_swept_over_in_one_program(method):
+    model, bits = recurrent(), (2, 5, 8)
+    plan = xylo.plan(model, method=method, bits=8)
+
+    def applied(model, bits):
+        swept = eqx.tree_at(lambda p: p.bits, plan, bits)
+        return eqx.filter(transforms.apply(swept, model), eqx.is_array)
+
+    found = eqx.filter_jit(eqx.filter_vmap(applied, in_axes=(None, 0)))(model, jnp.array(bits))
+    for i, each in enumerate(bits):
+        own = eqx.filter_jit(applied)(model, each)
+        jax.tree.map(
+            lambda y, x, i=i: np.testing.assert_allclose(y[i], x, rtol=1e-6, atol=0), found, own
+        )
+
+
 def per_neuron(real, whole):
     """The scale of each target neuron: the quotient of integers and weights, last axis."""
     real, whole = (np.reshape(x, (-1, np.shape(x)[-1])) for x in (real, whole))
