@@ -1,4 +1,4 @@
-"""Tables of accuracies: mean and spread over seeds."""
+"""Tables of accuracies and other numbers: mean and spread over seeds."""
 
 import contextlib
 import json
@@ -32,13 +32,26 @@ def compiled_once() -> Iterator[None]:
 
 
 def report_accuracies(name: str, title: str, rows: Rows, settings: Settings, **about: Any) -> Path:
+    """Print a table of accuracies and write it; see `report_table`."""
+    return report_table(name, title, rows, settings, {}, **about)
+
+
+def report_table(
+    name: str,
+    title: str,
+    rows: Rows,
+    settings: Settings,
+    formats: Mapping[str, str],
+    **about: Any,
+) -> Path:
     """Print a table and write it to `<name>.json` in the folder for results.
 
     Args:
         name: of the benchmark.
         title: what was measured.
-        rows: the accuracies.
+        rows: the numbers.
         settings: those of the benchmark.
+        formats: of the numbers of a column; a share, as an accuracy is, for those not named.
         about: what else goes into the file.
 
     Returns:
@@ -54,7 +67,7 @@ def report_accuracies(name: str, title: str, rows: Rows, settings: Settings, **a
     }
     width = max(map(len, table)) + 2
     for row, columns in table.items():
-        cells = (f"{c} {v['mean']:7.2%} ± {v['std']:.2%}" for c, v in columns.items())
+        cells = (_cell(c, v, formats.get(c, ".2%")) for c, v in columns.items())
         print(f"  {row:{width}}{'   '.join(cells)}")
     content = {
         "name": name,
@@ -69,3 +82,7 @@ def report_accuracies(name: str, title: str, rows: Rows, settings: Settings, **a
     path = settings.results / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path
+
+
+def _cell(column: str, value: Mapping[str, Any], form: str) -> str:
+    return f"{column} {format(value['mean'], form):>7} ± {value['std']:{form}}"

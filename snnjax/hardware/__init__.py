@@ -9,7 +9,7 @@ A family is a module with these verbs, the same in each:
     quantize(spec)                      the Spec in integers
     simulate(spec, raster)              what the chip computes, bit for bit
     emulate(model)(raster)              the same as a differentiable function of the model
-    fidelity(model, spec, raster)       network and integers compared, layer by layer
+    fidelity(model, spec, raster)       network and integers compared, layer by layer; `plan=` too
     cost(spec, raster)                  spikes, operations, reads of memory, cycles, power
     save(spec, path), load(path), export(spec, format=...)
 

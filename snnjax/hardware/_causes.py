@@ -42,7 +42,7 @@ def why_saturated(charged: np.ndarray, limits: tuple[int, int], cap: int) -> dic
     return found | dict.fromkeys(np.flatnonzero(low).tolist(), inhibited)
 
 
-def explain(layers: Sequence[Any], cut_events: int) -> tuple[str, ...]:
+def explain(layers: Sequence[Any], cut_events: int, beside: str) -> tuple[str, ...]:
     """The reasons for which integers differ from their network, the most important first.
 
     A layer that fell silent comes first, as nothing after it gets anything; then events that are
@@ -51,21 +51,44 @@ def explain(layers: Sequence[Any], cut_events: int) -> tuple[str, ...]:
     Args:
         layers: `LayerFidelity` of each layer.
         cut_events: events beyond what an input channel takes.
+        beside: what the integers are compared with, in words.
     """
-    found = [pair for layer in layers for pair in _of_layer(layer)]
+    first = next((layer for layer in layers if layer.parts_at is not None), None)
+    if first is None:
+        return (f"{beside} and the integers spike alike at every step",)
+    found = [pair for layer in layers for pair in _of_layer(layer, beside)]
     if cut_events:
         lost = "events are more than an input channel takes in a step, and are lost: scale the "
         found.append((3.0, f"{cut_events:,} {lost}input down, or spread it over steps"))
     if found:
         return tuple(words for _, words in sorted(found, key=lambda pair: -pair[0]))
-    first = next((layer for layer in layers if layer.parts_at is not None), None)
-    if first is None:
-        return ("network and integers spike alike at every step",)
     where = f"{first.path} parts first, at step {first.parts_at}"
     return (f"rounding alone: {where}; {first.equal:.2%} of its steps are equal",)
 
 
-def _of_layer(layer: Any) -> Iterator[tuple[float, str]]:
+def seen_by_plan(network: Sequence[Any], planned: Sequence[Any]) -> str:
+    """The share of the difference that is between a network and its plan, in words.
+
+    Args:
+        network: `LayerFidelity` of each layer of the network in float.
+        planned: those of the network through its plan.
+    """
+    apart, beyond = (
+        sum((1 - layer.equal) * layer.rasters[0].shape[-1] for layer in layers)
+        for layers in (network, planned)
+    )
+    if not apart:
+        return "nothing differs, with and without the plan"
+    if not beyond:
+        return "the plan sees all of the difference: training through it can mend it"
+    share = max(1 - beyond / apart, 0)
+    return (
+        f"the plan sees {share:.0%} of the difference, which training through it can mend; the "
+        "rest is the arithmetic of the chip, which training through `emulate` sees"
+    )
+
+
+def _of_layer(layer: Any, beside: str) -> Iterator[tuple[float, str]]:
     """The faults of a layer: how much each weighs, and the words."""
     neurons, name = layer.rasters[0].shape[-1], layer.path
     if layer.silent and not layer.spikes_integers:
@@ -73,7 +96,7 @@ def _of_layer(layer: Any) -> Iterator[tuple[float, str]]:
         yield 4.0, f"{name} is silent in integers, {why}"
     elif layer.silent:
         number = f"{len(layer.silent)} of {neurons} neurons of {name}"
-        why = f"fire in the network and never in integers: {_most_common(layer.silent)}"
+        why = f"fire in {beside} and never in integers: {_most_common(layer.silent)}"
         yield 1 + len(layer.silent) / neurons, f"{number} {why}"
     if layer.saturated:
         number = f"{len(layer.saturated)} of {neurons} neurons of {name}"

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .. import transforms
 from ..hardware import Cost, Fidelity, ParameterReport
 from ..train import Data, MismatchSweep, Recipe, Run, Scores, Trained, mismatch_sweep, right
 
@@ -33,9 +32,7 @@ class Findings(NamedTuple):
         rasters: the held-out data.
         activity: spikes of the integers by layer, `(recordings, time, neurons)`.
         vmem: potentials of the readout, likewise; None if the trace has none.
-        fidelity: network and integers compared.
-        through_plan: the network through the plan that it was trained through, and integers; None
-            if it was not trained so.
+        fidelity: network and integers compared, through the plan as well if it was trained so.
         cost: what the held-out data cost on the chip; None if its family does not count.
         parameters: the fate of each parameter.
         mismatch: accuracy under mismatch; None if it was left out.
@@ -55,7 +52,6 @@ class Findings(NamedTuple):
     activity: dict[str, np.ndarray]
     vmem: np.ndarray | None
     fidelity: Fidelity
-    through_plan: Fidelity | None
     cost: Cost | None
     parameters: tuple[ParameterReport, ...]
     mismatch: MismatchSweep | None
@@ -104,25 +100,23 @@ def examine(run: Run, recipe: Recipe, data: Data, trained: Trained, *, draws: in
             rasters=rasters,
             activity=activity,
             vmem=vmem,
-            fidelity=target.family.fidelity(network, spec, rasters, labels),
-            through_plan=through_plan(recipe, trained, spec, data),
+            fidelity=fidelity(recipe, trained, spec, data),
             cost=_cost(target.family, spec, rasters, trace),
             parameters=tuple(recipe.report(trained)),
             mismatch=_mismatch(recipe, trained, data, draws) if draws else None,
         )
 
 
-def through_plan(recipe: Recipe, trained: Trained, spec: Any, data: Data) -> Fidelity | None:
-    """The network through its plan beside its integers, if the last stage went through the plan.
+def fidelity(recipe: Recipe, trained: Trained, spec: Any, data: Data) -> Fidelity:
+    """The network of a run beside its integers on the held-out data.
 
-    None also if that plan is the user's alone, without the chip's.
+    Also through the plan of the chip, if the last stage went through it. A plan of the user's alone
+    may do what no chip does, and is left out.
     """
-    if recipe.last_stage != "plan":
-        return None
-    if not getattr(trained.plan, "of_models", False):
-        return None  # a plan of the user's alone
-    seen = transforms.apply(trained.plan, trained.network, key=recipe.random_key())
-    found: Fidelity = recipe.target.family.fidelity(seen, spec, *map(np.asarray, data.test))
+    planned = recipe.last_stage == "plan" and getattr(trained.plan, "of_models", False)
+    plan = {"plan": trained.plan, "key": recipe.random_key()} if planned else {}
+    inputs = map(np.asarray, data.test)
+    found: Fidelity = recipe.target.family.fidelity(trained.network, spec, *inputs, **plan)
     return found
 
 

@@ -78,9 +78,9 @@ def _fidelity(found: Findings) -> str:
     causes = "".join(f"<li>{text(cause)}</li>" for cause in report.causes())
     parts = [paragraph(same), f"<p>Likely causes, most important first:</p><ol>{causes}</ol>"]
     parts.append(_layers("The network in float and its integers, by layer", report))
-    if found.through_plan is not None:
+    if report.through_plan is not None:
         caption = "The network through its plan and its integers, by layer"
-        parts.append(_layers(caption, found.through_plan))
+        parts.append(_layers(caption, report.through_plan))
     return "".join([*parts, _pictures.fidelity(found)])
 
 

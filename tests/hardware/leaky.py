@@ -17,7 +17,7 @@ from snnjax import LI, Sequential, hardware
 from snnjax._files import write_whole
 from snnjax.decay import dash_to_alpha, nearest_dash
 from snnjax.hardware import _cost, _family, _files, _inputs, _plan
-from snnjax.hardware._fidelity import (
+from snnjax.hardware._compare import (
     LayerTrace,
     as_recordings,
     compare_answers,
@@ -208,8 +208,7 @@ def fidelity(model, spec, raster, labels=None):
         at_cap=0,
         clipped=0,
     )
-    answers = (x.mean(1).argmax(-1) for x in (ours, theirs))
-    return compare_answers((layer,), *answers, labels)
+    return compare_answers((layer,), ours, theirs, labels)
 
 
 def cost(spec, raster, *, trace=None):

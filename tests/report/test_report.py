@@ -119,8 +119,10 @@ def test_what_is_on_a_page(found, page):
     )
     for words in ("lowest clock", "hidden neurons", "hold", "Well recognised"):
         assert words in page
-    assert [x.path for x in found.through_plan.layers] == [x.path for x in found.fidelity.layers]
-    assert found.through_plan.layers[0].equal >= found.fidelity.layers[0].equal
+    planned = found.fidelity.through_plan
+    assert [x.path for x in planned.layers] == [x.path for x in found.fidelity.layers]
+    assert planned.layers[0].equal >= found.fidelity.layers[0].equal
+    assert "the plan sees" in page
 
 
 def test_margins_are_leads_of_the_right_class(found):

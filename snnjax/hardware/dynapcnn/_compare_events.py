@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from ..._checks import explained
 from ...datasets.events import to_events
-from .._fidelity import as_recordings
+from .._compare import as_recordings
 from ._check import require_integers
 from ._simulate import simulate
 from ._simulate_events import EventTrace, simulate_events

@@ -1,8 +1,7 @@
 """The difference between a network and its integers, layer by layer."""
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +9,19 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..._checks import explained
-from ..._typing import PyTree
+from ..._typing import Key, PyTree
 from ...nn import Network, statistics as without_neurons
 from .._causes import UNKNOWN, lost_scale, why_saturated
-from .._family import bounds
-from .._fidelity import (
-    Fidelity,
-    LayerFidelity,
+from .._compare import (
     LayerTrace,
     as_recordings,
+    beside_plan,
     compare_answers,
     compare_layer,
     run_network,
 )
+from .._family import bounds
+from .._fidelity import Fidelity, LayerFidelity
 from ._check import require_integers
 from ._chips import Chip
 from ._layers import level_of
@@ -35,11 +34,13 @@ from ._spec import Core, Spec
 
 @explained
 def fidelity(
-    model: Network,
+    model: Network | Spec,
     spec: Spec,
     raster: ArrayLike,
     labels: ArrayLike | None = None,
     *,
+    plan: PyTree = None,
+    key: Key | None = None,
     statistics: PyTree = None,
 ) -> Fidelity:
     """Run recordings through a network and through its integers, and compare.
@@ -48,34 +49,79 @@ def fidelity(
     recording is the class that spikes most.
 
     Args:
-        model: the network, as it was mapped. Dropout is off.
+        model: the network, as it was mapped, with dropout off; or other integers with the same
+            layers, such as those of fewer bits.
         spec: its integers.
         raster: numbers of events, `(time, channels, height, width)` or with a batch first.
         labels: the right class of each recording, to compare accuracies as well.
+        plan: a plan of the network. The network through it is compared as well, which tells the
+            rounding that training through the plan sees from the arithmetic that it does not.
+        key: for random transforms of the plan.
         statistics: state of the network, for the running statistics of batch norms.
 
     Raises:
         TypeError: if `model` is not a network of layers, or `spec` no Spec.
         ValueError: if `spec` does not have the layers of `model`, if `simulate` refuses it or
-            `raster`, or if there is no recording of a step or more, or not one label for each.
+            `raster`, if there is no recording of a step or more, or not one label for each, or if
+            `plan` is given beside integers.
     """
     require_integers(spec)
     running = without_neurons(statistics)
-    nodes, sensor = _read(model, spec, running)
-    _require_the_same_layers(nodes, spec)
     events = as_recordings(raster, spec.input_shape, labels, classes=spec.n_classes)
+    first = _sides(model, spec, events, running)
     trace = jax.tree.map(np.asarray, simulate(spec, events))
+    answers = _by_class(_trace_of(spec, -1, trace).spikes, spec)
+
+    def compare(compared: Any, beside: str) -> Fidelity:
+        sides = first if compared is model else _sides(compared, spec, events, running)
+        layers = tuple(_layer(spec, i, side, trace) for i, side in enumerate(sides))
+        mine = _by_class(sides[-1].run.spikes, spec)
+        return compare_answers(layers, mine, answers, labels, beside=beside)
+
+    return beside_plan(compare, model, plan, key)
+
+
+class _Side(NamedTuple):
+    """A layer of what the integers are compared with.
+
+    Attributes:
+        path: of its neurons.
+        run: its spikes and potentials.
+        weight: its weights; None for other integers.
+    """
+
+    path: str
+    run: LayerTrace
+    weight: np.ndarray | None
+
+
+def _sides(model: Any, spec: Spec, events: np.ndarray, running: PyTree) -> list[_Side]:
+    """The layers of a network or of other integers.
+
+    Raises:
+        ValueError: if they are not those of `spec`.
+    """
+    if isinstance(model, Spec):
+        require_integers(model)
+        shapes = (model.input_shape, *_shapes(model)), (spec.input_shape, *_shapes(spec))
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"`model` has an input and layers of the shapes {shapes[0]}, but `spec` "
+                f"{shapes[1]}; compare the integers of one network"
+            )
+        trace = jax.tree.map(np.asarray, simulate(model, events))
+        runs = [_trace_of(model, i, trace) for i in range(len(model.layers))]
+        return [_Side(c.path, run, None) for c, run in zip(spec.layers, runs, strict=True)]
+    nodes, sensor = _read(model, spec, running)
+    wanted = [node.product.output_shape for node in nodes]
+    if _shapes(spec) != wanted:
+        raise ValueError(
+            f"`spec` has layers of neurons of the shapes {_shapes(spec)}, but `model` {wanted}; "
+            "give the integers of this network"
+        )
     seen = np.asarray(events if sensor is None else sensor(jnp.asarray(events)), np.float32)
     records = jax.tree.map(np.asarray, run_network(model, seen, running))
-    runs = [_of_network(node, records) for node in nodes]
-    layers = tuple(
-        _layer(spec, i, node, run, trace)
-        for i, (node, run) in enumerate(zip(nodes, runs, strict=True))
-    )
-    shape = nodes[-1].product.output_shape
-    counts = runs[-1].spikes.sum(1).reshape(-1, shape[0], shape[1] * shape[2]).sum(-1)
-    integers = np.asarray(spec.classes(jnp.asarray(trace.counts[-1])))
-    return compare_answers(layers, counts.argmax(-1), integers.argmax(-1), labels)
+    return [_Side(x.path, _of_network(x, records), np.asarray(x.weight)) for x in nodes]
 
 
 def _read(model: Network, spec: Spec, statistics: PyTree) -> tuple[tuple[Node, ...], Sensor | None]:
@@ -102,20 +148,28 @@ def _read(model: Network, spec: Spec, statistics: PyTree) -> tuple[tuple[Node, .
     )
 
 
-def _require_the_same_layers(nodes: Sequence[Node], spec: Spec) -> None:
-    found = [_shape(core, spec, i) for i, core in enumerate(spec.layers)]
-    wanted = [node.product.output_shape for node in nodes]
-    if found != wanted:
-        raise ValueError(
-            f"`spec` has layers of neurons of the shapes {found}, but `model` {wanted}; give the "
-            "integers of this network"
-        )
+def _shapes(spec: Spec) -> list[tuple[int, int, int]]:
+    """Shapes of the layers without the channels that `pad_readout` adds between classes."""
+    found = [core.output_shape for core in spec.layers]
+    return [*found[:-1], (spec.n_classes, *found[-1][1:])]
 
 
-def _shape(core: Core, spec: Spec, layer: int) -> tuple[int, int, int]:
-    """Shape of a layer's neurons without the channels that `pad_readout` adds between classes."""
-    channels, height, width = core.output_shape
-    return (spec.n_classes if layer == len(spec.layers) - 1 else channels), height, width
+def _by_class(spikes: np.ndarray, spec: Spec) -> np.ndarray:
+    """Spikes of each class at each step, from those of the readout's neurons."""
+    return spikes.reshape(*spikes.shape[:2], spec.n_classes, -1).sum(-1)
+
+
+def _trace_of(spec: Spec, layer: int, trace: Trace) -> LayerTrace:
+    """Spikes and potentials of a layer in integers, of the channels that are in use."""
+    assert trace.spikes is not None
+    assert trace.vmem is not None
+    stride = _stride(spec, layer)
+    spikes, vmem = (_flat(x[layer][:, :, ::stride]) for x in (trace.spikes, trace.vmem))
+    return LayerTrace(spikes, vmem, np.asarray(spec.layers[layer].threshold))
+
+
+def _stride(spec: Spec, layer: int) -> int:
+    return spec.readout_stride if layer in (-1, len(spec.layers) - 1) else 1
 
 
 def _of_network(node: Node, records: dict[str, Any]) -> LayerTrace:
@@ -128,11 +182,8 @@ def _flat(x: Any) -> np.ndarray:
     return np.asarray(x).reshape(*x.shape[:2], -1)
 
 
-def _layer(spec: Spec, i: int, node: Node, network: LayerTrace, trace: Trace) -> LayerFidelity:
-    core, stride = spec.layers[i], spec.readout_stride if i == len(spec.layers) - 1 else 1
-    assert trace.spikes is not None
-    assert trace.vmem is not None
-    spikes, vmem = (_flat(x[i][:, :, ::stride]) for x in (trace.spikes, trace.vmem))
+def _layer(spec: Spec, i: int, side: _Side, trace: Trace) -> LayerFidelity:
+    core, stride, integers = spec.layers[i], _stride(spec, i), _trace_of(spec, i, trace)
     _, height, width = core.output_shape
     events = np.asarray(trace.arrived[i]).sum(0)
 
@@ -141,17 +192,19 @@ def _layer(spec: Spec, i: int, node: Node, network: LayerTrace, trace: Trace) ->
         return _why_silent(core, channel * stride * height * width + place, events)
 
     cap = core.max_spikes or 0
-    integers = LayerTrace(spikes, vmem, np.asarray(core.threshold))
+    weight = side.weight
     return compare_layer(
-        node.path,
-        network,
+        side.path,
+        side.run,
         integers,
         why_silent=cause,
         saturated=_saturated(integers, cap, bounds(spec.chip.state_bits)),
         saturated_states=int(trace.saturated[i].sum()),
-        at_cap=int((spikes == cap).sum()) if cap > 1 else 0,
-        at_bound=_at_bound(core, vmem, spec.chip),
-        clipped=_clipped(np.asarray(node.weight), np.asarray(core.weight[::stride]), spec.chip),
+        at_cap=int((integers.spikes == cap).sum()) if cap > 1 else 0,
+        at_bound=_at_bound(core, integers.vmem, spec.chip),
+        clipped=None
+        if weight is None
+        else _clipped(weight, np.asarray(core.weight[::stride]), spec.chip),
     )
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import record
+from snnjax import record, transforms
 from snnjax.hardware import dynapcnn
 from snnjax.nn import IAF, Flatten, Sequential
 
@@ -125,9 +125,9 @@ def test_silence_goes_on_to_the_layers_after(model, spec, raster, replace):
 
 
 def test_a_spread_readout_is_compared_by_its_classes(model, spec, raster, report):
-    assert dynapcnn.fidelity(model, dynapcnn.pad_readout(spec), raster).layers[1]._replace(
-        error_over_time=None, rasters=None
-    ) == report.layers[1]._replace(error_over_time=None, rasters=None)
+    spread = dynapcnn.fidelity(model, dynapcnn.pad_readout(spec), raster).layers[1]
+    arrays = dict.fromkeys(("error_over_time", "drift", "rasters"))
+    assert spread._replace(**arrays) == report.layers[1]._replace(**arrays)
 
 
 def test_the_report_is_json(report):
@@ -151,3 +151,32 @@ def test_what_does_not_fit_together_is_refused(model, spec, raster):
             dynapcnn.compare_events(spec, empty)
     with pytest.raises(TypeError, match=r"`spec` must be a Spec of .*dynapcnn; got Sequential"):
         dynapcnn.compare_events(model, raster)
+
+
+def test_the_network_through_its_plan_stands_beside_the_one_in_float(model, spec, raster, report):
+    plan = dynapcnn.plan(model, input_shape=SHAPE)
+    both = dynapcnn.fidelity(model, spec, raster, plan=plan)
+    alone = dynapcnn.fidelity(transforms.apply(plan, model), spec, raster)
+    for layer, planned, apart in zip(
+        report.layers, both.through_plan.layers, alone.layers, strict=True
+    ):
+        assert planned.equal == apart.equal >= layer.equal
+    assert "the plan sees" in both.causes()[-1]
+
+
+def test_integers_stand_beside_other_integers(model, spec, raster):
+    assert dynapcnn.fidelity(spec, dynapcnn.pad_readout(spec), raster).layers[1].equal == 1
+    coarse = dataclasses.replace(dynapcnn.SPECK_2F, weight_bits=3, bias_bits=3)
+    rough = integers(model, coarse)
+    found = dynapcnn.fidelity(spec, rough, raster, [0, 1, 2, 0, 1])
+    traces = [dynapcnn.simulate(x, raster) for x in (spec, rough)]
+    for i, layer in enumerate(found.layers):
+        one, other = (np.asarray(t.spikes[i]).reshape(5, 9, -1) for t in traces)
+        np.testing.assert_array_equal(layer.error_over_time, np.abs(one - other).mean((0, 2)))
+        assert (layer.spikes, layer.spikes_integers) == (one.sum(), other.sum())
+        assert layer.clipped is None
+    answers = np.asarray(traces[0].counts[-1]).sum((-2, -1)).argmax(-1)
+    assert found.accuracy == np.mean(answers == [0, 1, 2, 0, 1])
+    other = Sequential(conv(1, 2), IAF((2, 4, 4)))
+    with pytest.raises(ValueError, match="compare the integers of one network"):
+        dynapcnn.fidelity(integers(other), spec, raster)

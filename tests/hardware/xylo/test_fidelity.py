@@ -1,7 +1,9 @@
 """What the report of a network against its integers says is what a look at both gives."""
 
 import dataclasses
+import inspect
 import json
+import re
 
 import equinox as eqx
 import jax
@@ -9,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import LIF, Sequential, SynNet, hardware, record
-from snnjax.hardware import xylo
+from snnjax import LIF, Sequential, SynNet, hardware, record, transforms
+from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.xylo._fidelity import why_silent
 
 
@@ -229,3 +231,64 @@ def test_inhibition_without_a_bound_is_the_likely_cause_at_the_lowest_potential(
     events = np.full((1, 100, 8), 15)
     assert xylo.simulate(low, events).vmem[..., 5].min() == -32768
     assert "no lower bound" in xylo.fidelity(synnet, low, events).layers[0].saturated[5]
+
+
+def test_the_network_through_its_plan_stands_beside_the_one_in_float(synnet, spec, raster, report):
+    labels, plan = [0, 1, 2, 3, 0, 1], xylo.plan(synnet)
+    both = xylo.fidelity(synnet, spec, raster, labels, plan=plan)
+    alone = xylo.fidelity(transforms.apply(plan, synnet), spec, raster, labels)
+    assert both.agreement == report.agreement
+    assert both.through_plan.beside == "the network through its plan"
+    for layer, planned, apart in zip(
+        both.layers, both.through_plan.layers, alone.layers, strict=True
+    ):
+        assert planned.equal == apart.equal > layer.equal
+        np.testing.assert_array_equal(planned.drift, apart.drift)
+        assert planned.drift.mean() < layer.drift.mean()
+    assert re.search(r"the plan sees \d\d% of the difference", both.causes()[-1])
+    assert "the integers beside the network through its plan" in str(both)
+    content = json.loads(json.dumps(both.to_dict()))
+    assert content["through_plan"]["layers"][0]["equal"] == alone.layers[0].equal
+
+
+def test_integers_stand_beside_other_integers(synnet, spec, raster):
+    same = xylo.fidelity(spec, spec, raster, [0, 1, 2, 3, 0, 1])
+    assert same.causes() == ("the other integers and the integers spike alike at every step",)
+    assert (same.agreement, same.layers[0].clipped) == (1, None)
+    coarse = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=4)
+    rough = xylo.quantize(xylo.map_network(synnet, chip=coarse))
+    found = xylo.fidelity(spec, rough, raster)
+    traces = [xylo.simulate(x, raster) for x in (spec, rough)]
+    apart = np.abs(np.asarray(traces[0].spikes) - np.asarray(traces[1].spikes))
+    for layer, own in zip(found.layers, (slice(0, 12), slice(12, 22)), strict=False):
+        np.testing.assert_array_equal(layer.error_over_time, apart[..., own].mean((0, 2)))
+        np.testing.assert_array_equal(layer.rasters[0], traces[0].spikes[0, :, own])
+    with pytest.raises(ValueError, match="`plan` has no use beside other integers"):
+        xylo.fidelity(spec, rough, raster, plan=xylo.plan(synnet))
+    other = SynNet(4, 8, (12, 9), (2, 2), key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"`model` has 8 inputs, hidden layers of \[12, 9\]"):
+        xylo.fidelity(xylo.quantize(xylo.map_network(other)), spec, raster)
+
+
+def test_answers_and_potentials_over_time(report, synnet, spec, raster):
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    trace = xylo.simulate(spec, np.pad(raster, ((0, 0), (0, 2), (0, 0))))
+    out = np.asarray(trace.spikes_out)[:, 2:]
+    for step in (0, 11, 39):
+        answers = out[:, : step + 1].sum(1).argmax(-1)
+        assert report.accuracy_integers_over_time[step] == np.mean(answers == labels)
+    assert report.agreement_over_time.shape == (40,)
+    assert report.agreement == report.agreement_over_time[-1]
+    layer = report.layers[0]
+    theirs = np.asarray(trace.vmem)[0, :40, :12] / np.asarray(spec.threshold[:12])
+    mine = record(synnet, raster[0].astype(np.float32))[2][f"{layer.path}.vmem"]
+    one = xylo.fidelity(synnet, spec, raster[0]).layers[0]
+    expected = np.sqrt(((mine / synnet.layers[1].threshold - theirs) ** 2).mean(1))
+    np.testing.assert_allclose(one.drift, expected, rtol=1e-4)
+
+
+def test_both_families_have_the_same_signature():
+    mine, theirs = (
+        list(inspect.signature(family.fidelity).parameters) for family in (xylo, dynapcnn)
+    )
+    assert [*mine, "statistics"] == theirs  # no batch norms on a Xylo
