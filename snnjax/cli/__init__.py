@@ -1,4 +1,4 @@
-"""Command line: `snnjax train`, `plan`, `fidelity`, `report`, `check`, `export` and more."""
+"""Command line: `snnjax train`, `sweep`, `plan`, `fidelity`, `report`, `export` and more."""
 
 import logging
 import os

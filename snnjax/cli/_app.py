@@ -9,7 +9,7 @@ from .._checks import read_array
 from ..codegen import c, program
 from ..hardware import family
 from ..train import Run
-from . import _fidelity, _inspect, _listen, _mismatch, _pages, _plan, _report, _runs, _train
+from . import _fidelity, _inspect, _listen, _mismatch, _pages, _plan, _report, _runs, _sweep, _train
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(add_help_option=False)(_train.train)
+app.command()(_sweep.sweep)
 app.command()(_plan.plan)
 app.command()(_inspect.inspect)
 app.command()(_fidelity.fidelity)

@@ -37,4 +37,6 @@ from ._run import Run as Run
 from ._settings import Settings as Settings
 from ._sharding import Sharding as Sharding
 from ._stages import Through as Through
+from ._sweep import Outcome as Outcome, Sweep as Sweep, Swept as Swept, sweep as sweep
+from ._sweep_folder import SweepFolder as SweepFolder
 from ._target import Scores as Scores, Target as Target, right as right

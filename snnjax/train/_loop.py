@@ -134,7 +134,7 @@ def make_epoch(
     run = _in_one_call(step, take) if compiled == "epoch" else _call_by_call(step, take)
 
     def epoch(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
-        after, metrics = run(state, data, *_batches(state, data, key, batch_size))
+        after, metrics = run(state, data, *batches(state, data, key, batch_size))
         after = TrainState(after.model, after.opt_state, after.epoch + 1, after.statistics)
         return after, jax.tree.map(lambda m: m.mean(axis=0), metrics)
 
@@ -191,7 +191,7 @@ def batches_of(sequences: int, batch_size: int) -> int:
     return sequences // batch_size
 
 
-def _batches(
+def batches(
     state: TrainState, data: PyTree, key: Key, batch_size: int
 ) -> tuple[_Order, PRNGKeyArray]:
     """The sequences of each batch of this epoch, and a key for each batch."""

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import equinox as eqx
 import jax
@@ -25,7 +25,7 @@ from ._penalty import penalised, require_limits
 from ._robustness import adversarial_loss
 from ._settings import Settings
 from ._sharding import Sharding
-from ._stages import Stage, Through, by_family, make_optimizer, schedule
+from ._stages import TRACED, Stage, Through, by_family, make_optimizer, schedule
 from ._target import Scores, Target, count_right, run_network
 
 
@@ -58,6 +58,12 @@ class Recipe(Settings, abc.ABC):
         spikes_per_neuron: free spikes of a hidden neuron and step; more cost log(rate/limit).
         max_synops: free synaptic operations of a sequence, likewise; not through a chip.
     """
+
+    traced: ClassVar[frozenset[str]] = TRACED
+    """Settings that `loss` and `optimizer` compute with and branch on none: a sweep over them is
+    one program. `load_data` depends on none of them but `seed`."""
+    seeded_data: ClassVar[bool] = True
+    """Whether `load_data` depends on `seed`. If not, the members of a sweep share the data."""
 
     chip: str = "audio3"
     bits: int | None = None
@@ -265,7 +271,7 @@ class Recipe(Settings, abc.ABC):
         # None of the keys of the sequences: those are what folding in smaller numbers gives.
         plan_key, mismatch_key = (jax.random.fold_in(key, sequences + i) for i in range(2))
         network = trained.network
-        if self.mismatch:
+        if not (isinstance(self.mismatch, float) and self.mismatch == 0):  # or an array
             off = transforms.plan(network, {"weights": quant.Mismatch(self.mismatch)})
             network = transforms.apply(off, network, key=mismatch_key)
         plan = trained.plan if through == "plan" else None

@@ -126,31 +126,9 @@ class Run:
         """Whether training can go on from a checkpoint; otherwise it begins anew."""
         return newest_step(self.checkpoint) is not None or is_old(self.checkpoint)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep others from training in this folder; the end of the process also ends it.
-
-        Raises:
-            OSError: if another process does so already; the message says which.
-            ImportError: if filelock is missing, naming the extra that brings it.
-        """
-        with extra("train"):
-            import filelock
-        lock = filelock.FileLock(self.path / ".lock", blocking=False, is_singleton=False)
-        holder = self.path / ".holder"
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            who = holder.read_text().strip() if holder.exists() else "another process"
-            raise BlockingIOError(
-                f"{self.path} is in use by {who}; wait for it, or stop it, and then use --resume"
-            ) from None
-        try:
-            write_whole(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep others from training in this folder; see `locked`."""
+        return locked(self.path)
 
     def log(self, **metrics: float | str) -> None:
         """Append one line to `metrics.jsonl`."""
@@ -215,6 +193,33 @@ class Run:
                 if found is not None and found <= epoch:
                     kept.append(line + b"\n")
         write_whole(self.metrics, b"".join(kept))
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep others from training in a folder; the end of the process also ends it.
+
+    Raises:
+        OSError: if another process does so already; the message says which.
+        ImportError: if filelock is missing, naming the extra that brings it.
+    """
+    with extra("train"):
+        import filelock
+    lock = filelock.FileLock(folder / ".lock", blocking=False, is_singleton=False)
+    holder = folder / ".holder"
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        who = holder.read_text().strip() if holder.exists() else "another process"
+        raise BlockingIOError(
+            f"{folder} is in use by {who}; wait for it, or stop it, and then use --resume"
+        ) from None
+    try:
+        write_whole(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def _of_version_1(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,10 @@ Through: TypeAlias = Literal["float", "plan", "chip"]
 """A forward pass: in floating point, through a plan, or through the chip's integers."""
 
 
+TRACED = frozenset(("seed", "bits", "learning_rate", "later_rate", "spikes_per_logit", "mismatch"))
+"""Settings of every recipe that a program of training takes as its input."""
+
+
 class Stage(NamedTuple):
     """Some epochs of training, from `begin` to before `end`, and what they go through."""
 

@@ -8,6 +8,7 @@ from .._recipe import Recipe
 from . import _find
 from ._arrays import Arrays as Arrays
 from ._digits import Digits as Digits
+from ._dvs_gesture import DvsGesture as DvsGesture
 from ._images import Images as Images
 from ._nmnist import Nmnist as Nmnist
 from ._shd import Shd as Shd
@@ -21,6 +22,7 @@ RECIPES: Mapping[str, type[Recipe]] = MappingProxyType(
         "arrays": Arrays,
         "shd": Shd,
         "nmnist": Nmnist,
+        "dvs_gesture": DvsGesture,
     }
 )
 """By name, as `snnjax train` takes them; the first is the main job."""

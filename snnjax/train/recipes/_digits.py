@@ -1,6 +1,7 @@
 """The main job: a SynNet that reads handwritten digits, for Xylo."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,9 @@ class Digits(SynNetRecipe):
         steps: length of a sequence, in steps of `dt`.
         hold: steps for which each row and column of an image is shown.
     """
+
+    traced: ClassVar[frozenset[str]] = SynNetRecipe.traced | {"noise"}
+    seeded_data: ClassVar[bool] = False
 
     noise: float = 2.0
     steps: int = 32

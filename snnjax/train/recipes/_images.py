@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ class Images(Recipe):
         channels: of the first and the second convolution.
     """
 
+    seeded_data: ClassVar[bool] = False
     chip: str = "speck2f"
     stages: str = "plan:40"
     learning_rate: float = 3e-3

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ class Nmnist(Recipe):
         per_digit: most recordings of each digit, of each part; none for all of them.
     """
 
+    seeded_data: ClassVar[bool] = False
     chip: str = "speck2f"
     stages: str = "plan:20"
     learning_rate: float = 3e-3

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +30,7 @@ class Shd(SynNetRecipe):
         steps: length of a sequence, in steps of `dt`. Later spikes are left out.
     """
 
+    seeded_data: ClassVar[bool] = False
     data: str | None = None
     channels: int = 16
     dt: float = 10e-3

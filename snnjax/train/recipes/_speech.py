@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +64,7 @@ class Speech(SynNetRecipe):
         mask_time: most steps that are silenced in training.
     """
 
+    seeded_data: ClassVar[bool] = False
     stages: str = "float:80,chip:40"
     batch_size: int = 64
     learning_rate: float = 3e-3
