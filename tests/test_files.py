@@ -34,6 +34,7 @@ def test_a_device_is_written_to():
     assert not os.path.isfile(os.devnull)
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_the_old_file_stays(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")

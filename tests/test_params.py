@@ -224,6 +224,7 @@ def descended(model, optimizer, steps=20):
     return ends
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("leak", LEAK_FAMILIES)
 def test_adam_drives_decays_out_of_their_range_and_bounded_does_not(leak):
     model = Sequential(LIF(2, leak=leak, tau_mem=3e-3), Leaky(2, 0.9))

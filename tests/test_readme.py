@@ -13,6 +13,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # A block that does not run has `<!-- not run: REASON -->` on the line above it.
 BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```python\n(.*?)```", re.DOTALL)
 
+LONG_PAGES = {"training_through_integers", "silent_networks"}
+
 
 def blocks(page):
     """The blocks of a page that run."""
@@ -24,7 +26,13 @@ def test_the_readme_has_code():
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.stem in LONG_PAGES else ())
+        for page in PAGES
+        if blocks(page)
+    ],
+    ids=lambda page: page.stem,
 )
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ def test_the_reference_has_all_of_the_package_but_the_commands():
     assert {name for names in REFERENCE["GROUPS"].values() for name in names} == public
 
 
+@pytest.mark.slow
 def test_every_name_in_the_reference_has_words():
     pytest.importorskip("sphinx")
 

@@ -99,7 +99,7 @@ CASES = [
 ]
 
 
-@pytest.mark.few(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_batch_through_a_layer(case, key, monkeypatch):
     record = case.get("record", False)
@@ -114,6 +114,7 @@ def test_a_batch_through_a_layer(case, key, monkeypatch):
     close(grads, plain_grads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_sequence_in_chunks(recurrent, key):
     layer = layer_of(key, recurrent=recurrent)
@@ -132,6 +133,7 @@ def test_a_sequence_in_chunks(recurrent, key):
     close(grad((layer, x, state), (0, 1, 7, STEPS)), grad((layer, x, state), (STEPS,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_models_mapped_over(recurrent, key):
     keys = jax.random.split(key, 4)
@@ -192,6 +194,7 @@ def test_forward_mode(key):
     np.testing.assert_allclose(forward, sum(jax.tree.leaves(parts)), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outer", [jax.jvp, "grad"], ids=["jvp", "grad"])
 def test_second_derivatives(outer, key):
     def product(run):
@@ -217,6 +220,7 @@ def rounded(x):
 rounded.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "nonlinearity",
     [
@@ -266,7 +270,7 @@ def test_a_state_may_hold_what_has_no_derivative(key):
     equal(counts, jnp.arange(STEPS, dtype=jnp.int32))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [{}, {"recurrent": True}, {"synapses": 2}], ids=str)
 def test_less_is_kept_for_the_backward_pass(case, key, monkeypatch):
     layer = LIF(128, key=key, **case)
@@ -285,6 +289,7 @@ def test_less_is_kept_for_the_backward_pass(case, key, monkeypatch):
     assert kept < 0.9 * memory()
 
 
+@pytest.mark.slow
 def test_the_leak_that_jax_reports_in_gradients_is_of_equinox_checkpoints_without_us():
     """Gradients through neurons under `jax.checking_leaks` end in "Leaked trace" for this reason.
 
@@ -300,6 +305,7 @@ def test_the_leak_that_jax_reports_in_gradients_is_of_equinox_checkpoints_withou
             gradient(eqx.filter_checkpoint)(jnp.ones(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -38,6 +38,7 @@ def gradients(surrogate, vmem, threshold, max_spikes=31, weights=1.0):
 compiled_gradients = jax.jit(gradients, static_argnums=0)
 
 
+@pytest.mark.few(5)
 @each_surrogate
 @pytest.mark.parametrize("max_spikes", [1, 3, 31])
 def test_neurons_fire_as_often_as_the_threshold_fits_up_to_the_cap(kind, max_spikes):
@@ -54,6 +55,7 @@ def test_a_neuron_fires_at_its_threshold_and_not_below(kind, vmem, spikes):
     assert kind()(jnp.float32(vmem), jnp.float32(0.5), 31) == spikes
 
 
+@pytest.mark.few(35)
 @each_surrogate
 @pytest.mark.parametrize("window", [0.2, 0.5, 1.75])
 @pytest.mark.parametrize("relative", [False, True])
@@ -71,6 +73,7 @@ def test_derivatives_are_those_of_the_formulas(kind, window, relative, max_spike
     np.testing.assert_allclose(d_threshold, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.few(9)
 @each_surrogate
 @pytest.mark.parametrize("shape", [(), (1,), (NEURONS,), (1, NEURONS), (200, NEURONS)])
 def test_the_gradient_of_the_threshold_is_summed_where_it_is_shared(kind, shape):
@@ -147,6 +150,7 @@ def test_forward_mode_agrees_with_reverse_mode(kind):
     np.testing.assert_allclose(forward, d_vmem.sum() + 2 * d_threshold.sum(), rtol=1e-5)
 
 
+@pytest.mark.few(10)
 @each_surrogate
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

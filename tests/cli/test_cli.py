@@ -201,6 +201,7 @@ def test_a_truncated_spec_is_a_clear_error(run, tmp_path, command):
     assert "xylo.json" in result.stderr
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -233,6 +234,7 @@ def test_an_existing_folder_is_not_overwritten(tmp_path):
     assert "exists" in result.stderr
 
 
+@pytest.mark.slow
 def test_help_of_train_names_every_option_and_the_settings_of_the_main_job():
     result = subprocess.run(
         [sys.executable, "-c", "from snnjax.cli import main; main()", "train", "--help"],

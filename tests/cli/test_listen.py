@@ -46,6 +46,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_listen_prints_the_answers_as_they_come(run, tmp_path):
     path = word(tmp_path / "word.wav", 1)
     result = call("listen", run, "--wav", path)

@@ -29,6 +29,7 @@ def test_the_integers_are_those_that_were_written(name):
             np.testing.assert_array_equal(found, written[field])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", FAMILY)
 def test_commands_that_need_no_checkpoint_take_the_run(name):
     folder = OLD / name
@@ -42,6 +43,7 @@ def test_commands_that_need_no_checkpoint_take_the_run(name):
     assert f"{right} of 360 right" in result.output
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_checkpoint_is_refused_by_its_version_with_a_cure(name, tmp_path):
     shutil.copytree(OLD / name, tmp_path / "run")

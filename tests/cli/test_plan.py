@@ -121,6 +121,7 @@ def test_resuming_uses_the_plan_again(run, tmp_path):
 RULE = "[by_family]\nweights = "
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -250,6 +251,7 @@ def test_a_checkpoint_of_another_plan_is_a_clear_error(run, tmp_path):
     assert "plan.layers[3].weight.value" in result.stderr
 
 
+@pytest.mark.slow
 def test_help_names_the_options():
     result = subprocess.run(
         [sys.executable, "-c", "from snnjax.cli import main; main()", "plan", "--help"],

@@ -101,6 +101,7 @@ def test_a_run_in_use_is_refused_and_says_by_whom_until_that_process_ends(part, 
     resume(part.path, whole)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_at_most_every_so_often_and_at_the_end(whole, tmp_path):
     assert sorted(p.name for p in (whole / "checkpoint").iterdir()) == ["0", "3"]
     folder, _ = trained(tmp_path / "often", *SMALL, "--checkpoint-every", 0)

@@ -16,6 +16,7 @@ def snnjax(*arguments, **options):
     return subprocess.run(command, text=True, stderr=subprocess.PIPE, check=False, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("check", OLD / "digits"), ("train", "--help")])
 def test_output_to_a_full_device_ends_in_one_line(arguments):
     with open("/dev/full", "w") as full:
@@ -25,6 +26,7 @@ def test_output_to_a_full_device_ends_in_one_line(arguments):
     assert "No space left on device" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [20, 40, 200])
 def test_headings_are_wrapped_not_cut(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))

@@ -26,6 +26,7 @@ def check(family, seeds, variant, folder):
         assert_same(spec, simulate(spec, raster), built.run(variant, raster))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("variant", QUICK)
 @each_family
 def test_a_random_network_is_bit_equal(family, variant, tmp_path):
@@ -61,6 +62,7 @@ def run_host(built, raster):
     return np.array([[line.split() for line in one.splitlines()] for one in recordings], int)
 
 
+@pytest.mark.few(1)
 @each_family
 def test_the_program_for_a_pc_runs_rasters_of_all_types(family, tmp_path):
     make, simulate = FAMILIES[family]

@@ -61,6 +61,7 @@ def check(name, variant, folder):
         assert_as_the_chip(front_end, samples, *hear(variant, program, folder, samples))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("name", "variant"), QUICK.items())
 def test_it_is_the_chip_s(name, variant, tmp_path):
     check(name, variant, tmp_path)

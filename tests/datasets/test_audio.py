@@ -45,6 +45,7 @@ def streamed(front, sound):
     return jax.lax.scan(step, front.initial_state(), frames)[1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("dt", "window"), [(10e-3, 32e-3), (20e-3, 10e-3)])
 def test_a_stream_gives_the_counts_of_the_whole_sound(dt, window):
     front = MelEvents(8000, bands=8, dt=dt, window=window, max_events=15)

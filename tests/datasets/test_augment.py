@@ -66,6 +66,7 @@ def test_noise_adds_its_power_at_the_ratio():
     assert ratios.max() > 28
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("mask", "axis", "widest"), [(mask_bands, 1, 5), (mask_time, 0, 9)])
 def test_a_mask_silences_one_run_of_any_width_anywhere(mask, axis, widest):
     found = drawn(mask, widest, levels=jnp.zeros((30, 16)))

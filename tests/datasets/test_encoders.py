@@ -16,7 +16,7 @@ STATELESS = {
 }
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", STATELESS)
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3, 4)])
 def test_encoders_of_numbers_take_any_shape_and_compile(name, shape):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from . import files
 
@@ -12,6 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "event_data.md"
 MOST_LINES = 10
 
 
+@pytest.mark.slow
 def test_each_recording_becomes_integers_in_ten_lines(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("tonic.npy", files.recording(20_000))

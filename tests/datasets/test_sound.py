@@ -13,6 +13,7 @@ KEY = jax.random.key(0)
 TONE = 0.3 * jnp.sin(jnp.arange(4000) / 3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("ratio", [20.0, 0.0])
 def test_noise_is_as_much_weaker_as_asked(ratio):
     noise = jax.random.normal(KEY, TONE.shape)
@@ -31,6 +32,7 @@ def test_a_room_keeps_the_direct_sound_and_adds_echoes_after_it():
     assert np.abs(tail[:200]).mean() > 5 * np.abs(tail[800:]).mean()
 
 
+@pytest.mark.slow
 def test_all_changes_differ_by_key_and_stay_within_full_scale():
     augment = AugmentSound(8000.0, reverb=0.1, noise=(20.0, 0.0), gain=20.0)
     heard = jax.vmap(lambda key: augment(TONE, key=key))(jax.random.split(KEY, 8))
@@ -42,6 +44,7 @@ def test_all_changes_differ_by_key_and_stay_within_full_scale():
     np.testing.assert_array_equal(plain(TONE, key=KEY), TONE)
 
 
+@pytest.mark.slow
 def test_stretched_counts_are_whole_and_keep_their_rate():
     counts = jnp.full((400, 3), 5.0)
     made = stretch_counts(counts, 0.2, key=KEY)

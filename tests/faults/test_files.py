@@ -42,6 +42,7 @@ def test_an_undamaged_file_loads(all_kinds, name, tmp_path):
     assert kind.same(kind.load(path), kind.sample)
 
 
+@pytest.mark.few(8)
 @each_kind
 def test_damaged_files(all_kinds, name, tmp_path):
     others = [kind.sample for kind in all_kinds.values()]

@@ -56,6 +56,7 @@ def test_the_simulation_is_its_definition_and_the_emulation_is_the_simulation(mo
     np.testing.assert_array_equal(last.vmem_out, trace.vmem_out[0, 12:])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("through", ["chip", "plan"])
 def test_its_gradient_lowers_a_loss(model, raster, through):
     labels, plan = jnp.array([0, 1, 2, 0]), leaky.plan(model)

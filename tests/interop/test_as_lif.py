@@ -23,6 +23,7 @@ def synaptic(n, **settings):
     return Leaky(n, 0.8, **{"alpha_syn": decays, "reset_delay": False, **settings})
 
 
+@pytest.mark.slow
 def test_the_network_is_the_same_step_by_step_and_xylo_takes_it():
     w_rec = 0.2 * jax.random.normal(KEYS[4], (6, 6))
     inner = Residual(linear(6, 6, 1), synaptic(6, threshold=0.8))

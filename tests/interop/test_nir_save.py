@@ -121,6 +121,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("build", OWN, ids=lambda build: build.__name__)
 def test_a_network_comes_back_bit_for_bit(build, tmp_path):
     model, path = build(), tmp_path / "net.nir"
@@ -145,6 +146,7 @@ def test_a_layer_alone_is_a_network_of_one():
     assert eqx.tree_equal(loaded.network["layer"], LIF(3))
 
 
+@pytest.mark.few(16)
 @pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/nir")
 @pytest.mark.parametrize("name", [*TOLD, *(f"hand_{name}" for name in BY_HAND)])
 def test_what_came_from_a_peers_file_comes_back_from_ours(name):
@@ -184,6 +186,7 @@ def test_below_the_threshold_the_equation_of_a_file_is_the_layer(layer, key):
 # ----- to the tools
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", _written.NETWORKS)
 def test_a_tool_runs_the_file_as_the_same_network(name):
     """The golden outputs are the tools' own, from the very numbers that are written today."""
@@ -366,6 +369,7 @@ def test_damaged_notes_are_one_error_that_names_the_file(written, change):
         load(written)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["Popen", "snnjax.cli.main", "StateIndex"])
 def test_notes_make_only_what_is_known(written, name):
     with h5py.File(written, "r+") as file:

@@ -39,6 +39,7 @@ def written(case, tmp_path):
     return path
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", CASES)
 def test_a_file_runs_as_rockpool_ran_it(case, golden, tmp_path):
     model = eqx.nn.inference_mode(rockpool.load(written(case, tmp_path)))
@@ -165,6 +166,7 @@ def test_the_vendors_integers_are_the_mappers(integers, vendor):
     assert {name: digest(ours[name]) for name in wanted} == wanted
 
 
+@pytest.mark.few(3)
 @needs_data
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_every_integer_of_the_vendors_network_is_that_of_xylosim(sound, integers, vendor):
@@ -195,6 +197,7 @@ def spec():
     return dataclasses.replace(xylo.map_network(model), layers=())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_specification_is_the_network_that_it_came_from(spec, whole):
     wanted = xylo.quantize(spec) if whole else spec

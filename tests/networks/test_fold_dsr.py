@@ -103,7 +103,7 @@ def layers_of(model, path=""):
             yield at, layer
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("network", "case"),
@@ -135,6 +135,7 @@ def test_the_folded_network_fires_spikes_of_1_when_the_dsr_network_fires(network
     assert jax.tree.structure(after) == jax.tree.structure(state)
 
 
+@pytest.mark.slow
 def test_what_the_neurons_become():
     model, _ = dense(DSRIF, False)
     folded, state = fold_dsr(model)
@@ -166,6 +167,7 @@ def test_what_the_neurons_become():
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [DSRIF, DSRLIF])
 def test_thresholds_that_differ_move_into_the_weights_before_them(kind):
     folded, _ = fold_dsr(convolutional(kind, True)[0])
@@ -198,6 +200,7 @@ def test_it_is_of_a_batch_too_and_in_float32_but_for_rounding():
 # ----- on a chip
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_a_folded_network_of_ifs_is_one_for_a_chip(per_channel):
     # In eighths, and with thresholds that are powers of 2, everything is exact.
@@ -268,6 +271,7 @@ def test_a_network_whose_outputs_are_transformed_is_an_error_that_names_it():
         fold_dsr(Sequential(inner))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("model", [eqx.nn.Sequential([DSRIF(4)]), Residual(DSRIF(4)), DSRIF(4)])
 def test_what_is_no_sequential_is_an_error(model):
     with pytest.raises(TypeError, match=f"`model` must be a .*; got {type(model).__name__}"):

@@ -83,6 +83,7 @@ def shown(x, steps):
 # ----- the weights
 
 
+@pytest.mark.few(1)
 @each_network
 def test_activations_are_divided_by_the_highest_of_their_layer_and_nothing_else(name):
     layers, x = NETWORKS[name][0](), NETWORKS[name][1]
@@ -199,6 +200,7 @@ def test_networks_of_equinox_nested_ones_and_dropout_give_the_same():
         jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
+@pytest.mark.slow
 def test_a_perceptron_of_equinox_is_a_network_of_its_layers():
     mlp = eqx.nn.MLP(6, 4, 12, 2, final_activation=relu, key=KEYS[0])
     a, b, c = mlp.layers

@@ -119,6 +119,7 @@ def test_time_constants_are_in_units_of_dt():
     np.testing.assert_allclose(lifs(net)[0].taus()[1][:3, 0], [6e-3, 18e-3, 54e-3], rtol=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("leak", ["taus", "decays", "bitshifts"])
 def test_quantised_time_constants_are_whole_bit_shifts(leak):
     net = make(tau_syn_base=3e-3, tau_mem=7e-3, tau_syn_out=5e-3, leak=leak)

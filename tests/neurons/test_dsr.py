@@ -61,7 +61,7 @@ def draw(shape, settings, per_channel):
     return x, theta, rng.normal(size=shape)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -109,6 +109,7 @@ def test_the_exact_gain_is_what_the_neuron_does():
     assert abs(1 / settings.tau - gain) > 0.1 * gain
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [dsr.DSRIF, dsr.DSRLIF])
 def test_the_lower_bound_holds_theta(kind):
     x = jnp.full((10, 1), 1e3)
@@ -140,7 +141,7 @@ def test_batches_by_vmap_equal_a_loop():
             np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_dtype_of_the_input_is_kept(dtype, name):
@@ -157,6 +158,7 @@ def test_long_sums_in_low_precision_do_not_stall():
     np.testing.assert_allclose(d_x, 1.0, rtol=2e-3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["if", "lif"])
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_a_folded_neuron_has_the_same_spikes_of_height_one(name, per_channel):

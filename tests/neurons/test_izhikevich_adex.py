@@ -133,6 +133,7 @@ def test_the_defaults_of_the_layer_are_those_of_the_paper(layer, reference, numb
     assert np.abs(np.asarray(spikes).argmax(0) - first)[wanted.any(0)].max() <= 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("threshold", [-40.0, -1e-3, 30.0])
 def test_a_neuron_fires_once_at_its_threshold_of_either_sign_and_not_below(threshold):
     threshold, v_reset = np.float32(threshold), np.float32(-65)
@@ -164,6 +165,7 @@ def test_a_threshold_at_the_reset_potential_or_below_is_an_error(layer):
         layer(3, threshold=-50.0, v_reset=-50.0)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("layer", [AdEx, Izhikevich])
 def test_thresholds_in_millivolts_have_a_gradient_through_many_spikes(layer):
     neurons = layer(N, dt=5e-4, frozen=())

@@ -120,6 +120,7 @@ def total(k, params, state, x):
     return (y * weights).sum() + sum(jnp.sin(s).sum() for s in jax.tree.leaves(final))
 
 
+@pytest.mark.few(10)
 @each_kernel
 def test_gradients_are_those_of_finite_differences(name):
     with jax.enable_x64(True):
@@ -144,6 +145,7 @@ def test_gradients_are_those_of_finite_differences(name):
             np.testing.assert_allclose((up - down) / 2e-6, slope, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shape", [(2,), (2, 3, 4)], ids=["dense", "convolution"])
 def test_gradients_through_recurrence_are_those_of_finite_differences(shape):
     with jax.enable_x64(True):
@@ -181,6 +183,7 @@ def test_gradients_through_recurrence_are_those_of_finite_differences(shape):
             np.testing.assert_allclose((up - down) / 2e-6, slope, rtol=1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", {module: name for name, (module, *_) in KERNELS.items()}.values())
 def test_a_batch_by_vmap_equals_a_loop(name):
     k = kernel(name, PiecewiseLinear())
@@ -194,6 +197,7 @@ def test_a_batch_by_vmap_equals_a_loop(name):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.few(14)
 @each_kernel
 def test_a_hook_sees_each_state_once_in_a_step_and_changes_it(name):
     k, seen = kernel(name, PiecewiseLinear()), []

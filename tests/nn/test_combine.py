@@ -59,6 +59,7 @@ def test_parallel_sums_what_its_layers_make_of_the_same_input(x):
     assert_trees_close(state, (s, t, None))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("axis", "wanted"), [(0, (5, 4, 4)), (1, (2, 8, 4)), (-1, (2, 4, 8))])
 def test_concatenate_puts_outputs_one_after_another_along_an_axis(axis, wanted, key):
     x = jax.random.normal(key, (6, 2, 4, 4))
@@ -218,6 +219,7 @@ def test_a_batch_by_vmap_of_nested_networks_equals_a_loop(x):
         assert_trees_close(jax.tree.map(lambda a: a[i], (y, state)), run(model, one))  # noqa: B023
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_layer_of_nested_networks(x):
     grads = eqx.filter_grad(lambda m: m(x)[0].sum())(nested())
     weights = [
@@ -229,6 +231,7 @@ def test_gradients_reach_every_layer_of_nested_networks(x):
     assert all(np.any(g) and np.isfinite(g).all() for g in weights)
 
 
+@pytest.mark.slow
 def test_gradients_through_every_combinator_are_those_of_finite_differences(x):
     with jax.enable_x64(True):
         key = jax.random.key(0)

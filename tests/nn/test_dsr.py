@@ -30,6 +30,7 @@ def assert_trees_close(a, b):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), a, b)
 
 
+@pytest.mark.few(3)
 @each_layer
 def test_a_layer_is_its_kernel(name, x):
     layer = LAYERS[name]()
@@ -75,6 +76,7 @@ def test_pieces_with_the_state_carried_over_equal_the_whole(name, x):
     assert_trees_close((jnp.concatenate([first, last]), after), run(layer, x))
 
 
+@pytest.mark.few(4)
 @each_layer
 def test_record_gives_the_potentials_over_time(name, x):
     layer = LAYERS[name]()

@@ -77,6 +77,7 @@ def test_a_cycle_is_a_recurrent_and_branches_are_a_parallel(x):
     np.testing.assert_allclose(run(graph, x)[0], run(wanted, x)[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_a_cycle_as_through_a_recurrent(x):
     nodes, graph = fed_back()
     inner = Recurrent(nodes["lif"], nodes["rec"])
@@ -97,6 +98,7 @@ def test_one_node_feeds_two_merges():
     np.testing.assert_allclose(y, wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs_are_dictionaries(x):
     nodes = {"w": linear(3, 4), "lif": lif(4)}
     edges = [("a", "w"), ("w", "lif"), ("b", "lif"), ("lif", "spikes"), ("w", "drive")]

@@ -14,6 +14,7 @@ def draw(seed=0, shape=(40, 2, 3)):
     return jnp.asarray(np.random.default_rng(seed).normal(0.2, 1, shape), jnp.float32)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("state", [None, 1])
 def test_the_closed_form_gives_the_run_of_the_loop(state):
     loop, closed = (IAF((2, 3), threshold=[0.5, 0.9], parallel=flag) for flag in (False, True))
@@ -28,7 +29,7 @@ def test_the_closed_form_gives_the_run_of_the_loop(state):
         np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["spikes", "vmem"])
 def test_the_closed_form_has_the_gradients_of_the_loop(output):
     def gradients(parallel):
@@ -55,6 +56,7 @@ def test_an_empty_sequence_has_no_spikes():
     np.testing.assert_array_equal(state.vmem, np.full(3, 0.5))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("settings", "named"),
     [

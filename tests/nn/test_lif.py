@@ -113,6 +113,7 @@ def by_name(layer):
     return {**vars(layer.leak), **{name: getattr(layer, name) for name in names}}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("leak", "frozen"),
     [

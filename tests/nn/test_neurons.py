@@ -121,6 +121,7 @@ REFERENCES = {
 }
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_layer_is_its_kernel_in_a_loop(name):
     kernel, params, settings, start = REFERENCES[name]
@@ -155,6 +156,7 @@ def test_a_readout_is_its_kernel_in_a_loop():
 # ----- state
 
 
+@pytest.mark.few(24)
 @each_variant
 @each_firing
 def test_single_steps_equal_the_whole_exactly(make, variant):
@@ -170,6 +172,7 @@ def test_single_steps_equal_the_whole_exactly(make, variant):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), state, after)
 
 
+@pytest.mark.few(6)
 @each_layer
 def test_pieces_with_the_state_carried_over_equal_the_whole(make):
     layer, x = make(), draw()
@@ -178,6 +181,7 @@ def test_pieces_with_the_state_carried_over_equal_the_whole(make):
     assert_trees_equal((jnp.concatenate([first, last]), after), run(layer, x))
 
 
+@pytest.mark.few(9)
 @each_layer
 def test_a_batch_by_vmap_equals_a_loop(make):
     layer, x = make(), draw(3, STEPS, *SHAPE)
@@ -213,6 +217,7 @@ def test_an_empty_sequence_leaves_the_state_as_it_is(make):
 # ----- recording and output
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", ALL)
 def test_record_gives_every_state_over_time(name):
     layer = ALL[name]()
@@ -236,6 +241,7 @@ def test_states_of_what_is_wrapped_around_a_kernel_are_recorded_by_their_names(m
     np.testing.assert_array_equal(records["output"], records["vmem"])
 
 
+@pytest.mark.few(9)
 @each_firing
 def test_output_vmem_is_the_potential_after_the_reset(make):
     y, state = make(output="vmem")(draw())
@@ -299,7 +305,7 @@ def test_a_delayed_reset_comes_in_the_refractory_period_too(name, settings):
     np.testing.assert_array_equal(records["vmem"][1:3], np.full((2, *SHAPE), held))
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("name", "variant"), [("IAF", "convolutional"), ("ALIF", "dense")])
 def test_the_gradients_of_a_batch_are_those_of_jax_alone(name, variant, monkeypatch):
     layer = FIRING[name](**VARIANTS[variant], frozen=())
@@ -340,6 +346,7 @@ def trained(layer):
     return {path for path, flag in leaves_with_path(trainable(layer)) if flag}
 
 
+@pytest.mark.few(4)
 @each_layer
 def test_frozen_parameters_get_no_gradient_and_the_others_do(make):
     layer = make()
@@ -395,6 +402,7 @@ def test_transforms_reach_states_and_are_told_the_threshold_of_each_neuron():
 # ----- errors
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize(
     ("make", "argument", "value", "expected"),
     [
@@ -466,6 +474,7 @@ class Noise(quant.Transform):
         return x + jax.random.normal(key, x.shape, x.dtype)
 
 
+@pytest.mark.slow
 def test_each_state_of_a_neuron_has_noise_of_its_own(key):
     # A layer that forgets at once: its states are the noise, and the current drives the membrane.
     model = Sequential(LI(400, tau_mem=1e-6, tau_syn=1e-6))

@@ -86,6 +86,7 @@ def test_inference_uses_what_was_gathered_and_needs_no_batch(x):
     jax.tree.map(np.testing.assert_array_equal, after, statistics(state))
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_the_normalisation(x):
     model = network()
     grads = eqx.filter_grad(lambda model: (run_batch(model, x)[0] ** 2).sum())(model)
@@ -148,6 +149,7 @@ def test_a_batch_equals_a_loop_where_nothing_is_shared(x):
 # ----- pooling
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("pool", "average", "shape", "size"),
     [
@@ -217,6 +219,7 @@ def test_input_of_a_wrong_shape_is_an_error_that_says_which_is_right(layer, shap
     assert str(error.value).startswith(f"`layers[0]`: {message}")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [

@@ -128,6 +128,7 @@ def assert_trees_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.few(1)
 def test_the_examples_spike(example):
     y = np.asarray(example[2][0])
     assert 0.05 < (y > 0).mean() < 0.95
@@ -142,11 +143,13 @@ def step_by_step(model, x, state):
     return jnp.stack(outputs), state
 
 
+@pytest.mark.few(1)
 def test_step_by_step_gives_exactly_the_outputs_of_the_whole_call(example):
     model, x, whole = example
     assert_trees_equal(step_by_step(model, x, model.initial_state()), whole)
 
 
+@pytest.mark.slow
 def test_a_network_of_every_other_neuron_streams_exactly():
     model, x = of_every_other_neuron()
     y, state, records = eqx.filter_jit(record)(model, x)
@@ -156,6 +159,7 @@ def test_a_network_of_every_other_neuron_streams_exactly():
     assert_trees_equal(step_by_step(model, x, model.initial_state()), (y, state))
 
 
+@pytest.mark.slow
 def test_a_trained_network_with_normalisation_and_dropout_streams(key):
     model = Sequential(
         eqx.nn.Conv1d(2, 4, 3, key=key),
@@ -182,7 +186,7 @@ def test_a_trained_network_with_normalisation_and_dropout_streams(key):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), last, after)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("chunk", [1, 7, 10, 100])
 def test_pieces_give_exactly_the_outputs_of_the_whole_call(example, chunk):
     model, x, whole = example
@@ -190,7 +194,7 @@ def test_pieces_give_exactly_the_outputs_of_the_whole_call(example, chunk):
     assert_trees_equal(chunked(model, x), whole)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_chunks_go_on_from_a_state(example):
     model, x, whole = example
     first, state = run(model, x[:11])
@@ -221,7 +225,7 @@ def smooth(neurons, key):
     )
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("remat", [True, False])
 @pytest.mark.parametrize("chunk", [None, 10])
 def test_gradients_of_pieces_are_those_of_the_whole(remat, chunk, key):
@@ -232,6 +236,7 @@ def test_gradients_of_pieces_are_those_of_the_whole(remat, chunk, key):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_rematerialisation_holds_the_states_between_pieces_only(key):
     model, x = smooth(64, key), jnp.ones((1024, 3))
     arrays, static = eqx.partition(model, eqx.is_inexact_array)
@@ -256,6 +261,7 @@ def test_every_piece_draws_anew(key):
     assert 0.4 < y.mean() < 0.6
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("chunk", [0, -1, 2.5])
 def test_a_chunk_that_is_no_number_of_steps_is_an_error(chunk):
     with pytest.raises(ValueError, match="`chunk` must be a whole number above 0; got"):

@@ -77,6 +77,7 @@ GOLDEN = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_counts_are_those_of_sinabs(name):
     arrays, manifest = golden("sinabs")
@@ -122,7 +123,7 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_the_fan_out_of_a_convolution_is_the_number_of_its_connections(name):
     kind, settings = CONVOLUTIONS[name]
@@ -274,6 +275,7 @@ def test_what_has_no_weights_has_no_fan_out(layer):
         fan_out(layer, (3,))
 
 
+@pytest.mark.slow
 def test_layers_without_weights_cost_nothing():
     layers = (IAF((2, 2, 2)), SumPool2d(2), Flatten(), jnp.tanh, LIF(2), eqx.nn.Dropout(0.0))
     counts = [counted(Sequential(*part), spikes(4, 2, 2, 2))[0] for part in (layers, layers[:3])]

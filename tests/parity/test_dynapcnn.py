@@ -24,6 +24,7 @@ def given(arrays, group):
     return {name: None if x is None else jnp.asarray(x) for name, x in found.items()}
 
 
+@pytest.mark.few(86)
 @pytest.mark.parametrize("case", cases(FILE, "discretize"))
 def test_discretised_tensors_and_scales(case):
     _, arrays = load(FILE, case)
@@ -165,6 +166,7 @@ def mapped(case):
     return spec, dynapcnn.quantize(spec, compat="sinabs", min_sqnr=0), built
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "case",
     [
@@ -184,7 +186,7 @@ def test_spikes_of_every_layer(case):
     assert not any(map(int, trace.saturated))
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_memory(case):
     spec, _, _ = mapped(case)
@@ -214,7 +216,7 @@ def test_configuration_of_every_core(case):
         assert [d["layer"] for d in destinations] == settings["sensor_cores"]
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_configuration_reads_back(case, tmp_path):
     _, spec, _ = mapped(case)

@@ -46,6 +46,7 @@ def test_there_are_more_than_300_cases():
     assert golden("rockpool_afe")[1]["cases"].keys() == AUDIO_3.keys()
 
 
+@pytest.mark.few(1)
 @each_group
 def test_every_stage_is_rockpools(name):
     arrays, _ = golden("rockpool_afe")
@@ -58,6 +59,7 @@ def test_every_stage_is_rockpools(name):
             np.testing.assert_array_equal(hashes(found), stage)
 
 
+@pytest.mark.few(6)
 @each_group
 @pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
 def test_events_are_rockpools(name, warm_up):
@@ -100,6 +102,7 @@ def test_there_are_more_than_300_cases_of_motion():
     assert golden("rockpool_imu")[1]["cases"].keys() == IMU.keys()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [name if name in QUICK_MOTIONS else pytest.param(name, marks=pytest.mark.slow) for name in IMU],
@@ -122,6 +125,7 @@ def test_a_batch_of_rockpools_hands_its_rotation_on():
     np.testing.assert_array_equal(hashes(found), golden("rockpool_imu")[0]["carried/rotated"])
 
 
+@pytest.mark.slow
 def test_only_an_axis_at_a_right_angle_to_itself_is_not_rockpools():
     x = motion_inputs("past_a_period")
     ours, theirs = (Imu(compat=compat) for compat in ("chip", "rockpool"))

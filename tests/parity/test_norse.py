@@ -37,6 +37,7 @@ def their_current(settings, param, isyn):
     return isyn * (1 - settings["dt"] * param["rate_syn"])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", cases(FILE, "feed_forward"))
 def test_lif_agrees(case):
     settings, arrays = load(FILE, case)

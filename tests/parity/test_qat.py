@@ -110,12 +110,13 @@ def test_the_cases_are_those_that_the_issue_of_training_through_rounding_names()
     assert {c["rounded"] for c in every} == {None, "t_decay", "round_passthrough"}
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_outputs_are_equal(case):
     np.testing.assert_array_equal(case.records["layers[4].output"], case.gold["output"])
     assert case.gold["output"].max() > 1
 
 
+@pytest.mark.few(7)
 def test_spikes_of_every_layer_are_equal(case):
     for layer in ("lif/0", "lif/1", "lif/2"):
         mine = case.records[f"{PATHS[layer]}.output"]
@@ -155,6 +156,7 @@ def test_gradients_agree(case):
     assert max(worst.values()) < GRADIENT_TOLERANCE, worst
 
 
+@pytest.mark.slow
 def test_the_transforms_make_a_difference():
     """What is compared is the rounding too: without it the outputs are others."""
     for name in NAMES:

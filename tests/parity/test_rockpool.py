@@ -104,7 +104,7 @@ def test_the_layer_cases_cover_every_mode_with_every_other():
     assert len({tuple(case[name] for name in names) for case in cases}) == 3 * 2 * 2 * 2
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(1)
 def test_spikes_of_a_layer_are_equal(layer_case):
     np.testing.assert_array_equal(layer_case.records["spikes"], layer_case.gold["out/spikes"])
 
@@ -175,14 +175,14 @@ def network_case(request):
     )
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("shape", golden("rockpool_synnet")[1]["shapes"])
 def test_time_constants_of_a_network_agree(shape):
     net = make_synnet(golden("rockpool_synnet")[1]["shapes"][shape])
     check_time_constants(net, of_case("rockpool_synnet", shape))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_network_starts_with_the_same_constants_and_spread_of_weights(network_case):
     gold, (linears, lifs) = network_case.gold, layers_of(network_case.made)
     check_time_constants(network_case.made, gold)

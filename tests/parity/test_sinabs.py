@@ -108,6 +108,7 @@ def test_lif_without_synapses_agrees(case):
     check(forward, arrays)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", [c for c in cases(FILE, "LIF") if "synapse" in c])
 def test_lif_with_a_synapse_agrees(case):
     settings, arrays = load(FILE, case)
@@ -126,7 +127,7 @@ def test_lif_with_a_synapse_agrees(case):
     check(forward, arrays, states=("vmem", "isyn"))
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", [c for c in cases(FILE, "ALIF") if c != "alif_slip"])
 def test_alif_agrees(case):
     settings, arrays = load(FILE, case)
@@ -180,7 +181,7 @@ def test_exp_leak_agrees(case):
     check(forward, arrays)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", golden(FILE)[1]["surrogates"])
 def test_surrogates_agree(case):
     settings = golden(FILE)[1]["surrogates"][case]

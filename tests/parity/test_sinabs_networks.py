@@ -213,6 +213,7 @@ def test_averages_that_meet_plain_spikes_are_refused():
         dynapcnn.map_network(model, input_shape=(2, 34, 34))
 
 
+@pytest.mark.few(1)
 @each_network
 def test_the_peers_cores_hold_it_and_the_memory_is_the_same(case):
     spec, order, builder = mapped(case)
@@ -244,6 +245,7 @@ def test_the_configuration_is_the_same(case):
         assert fields == wanted[core]
 
 
+@pytest.mark.few(1)
 @each_network
 def test_the_spikes_are_the_same(case):
     spec, order, builder = mapped(case)

@@ -67,7 +67,7 @@ def neuron_of(settings):
     return forward
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", [c for c in cases(FILE) if c != "leaky_double"])
 def test_neurons_agree(case):
     settings, arrays = load(FILE, case)
@@ -95,7 +95,7 @@ def test_a_neuron_left_above_its_threshold_is_not_lowered_before_it_fires_again(
     assert np.sum(ours["spikes"]) > np.sum(arrays["out/spikes"])
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SURROGATES)
 def test_surrogates_agree(name):
     x = jnp.asarray(golden(FILE)[0]["surrogates/x"])

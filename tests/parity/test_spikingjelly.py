@@ -29,7 +29,7 @@ def dsr_of(settings, **changed):
     )
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "DSRIF") + cases(FILE, "DSRLIF"))
 def test_dsr_agrees(case):
     settings, arrays = load(FILE, case)
@@ -83,7 +83,7 @@ def neuron_of(settings):
     )
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", cases(FILE, "IF") + cases(FILE, "LIF") + cases(FILE, "PLIF"))
 def test_neurons_agree(case):
     settings, arrays = load(FILE, case)

@@ -26,6 +26,7 @@ def quantized(x, bits, axis=None):
 COMPILED = {(b, axis): jax.jit(Int(b, axis)) for b in BITS for axis in (None, 0, -1)}
 
 
+@pytest.mark.slow
 @given(arrays, bits, axes)
 def test_quantising_again_changes_nothing_but_the_last_digit(x, bits, axis):
     once = quantized(x, bits, axis)

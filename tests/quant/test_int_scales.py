@@ -26,6 +26,7 @@ KINDS = {
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
+@pytest.mark.few(9)
 @each_kind
 def test_the_scale_and_the_integers_read_back_are_those_in_use(kind):
     transform = KINDS[kind]
@@ -74,6 +75,7 @@ def test_a_range_on_one_side_uses_all_levels_without_symmetry():
     assert np.unique(Int(4)(x)).size == 8
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("symmetric", "clipped"), [(True, [99]), (False, [0, 1, 99])])
 def test_a_percentile_clips_what_lies_beyond_and_cuts_its_gradient(symmetric, clipped):
     x = jnp.concatenate([jnp.linspace(-1, 1, 99), jnp.array([100.0])])

@@ -118,6 +118,7 @@ def test_clipping_cuts_the_gradient_outside_of_the_range(clip, wanted, grid):
     np.testing.assert_array_equal(jax.jit(jax.grad(lambda x: settings(x).sum()))(x), wanted)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("grid", ["endpoints", "zero"])
 def test_one_compiled_call_sweeps_over_the_number_of_levels(grid):
     levels = [3, 4, 16, 255]

@@ -121,6 +121,7 @@ def test_the_gradient_is_one_and_none_goes_into_the_threshold(uniform, centered)
     assert by_threshold == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("uniform", [True, False])
 def test_levels_are_tied_to_the_threshold_of_the_neuron_unless_there_is_one(uniform):
     x = jnp.linspace(-2, 2, 12).reshape(3, 4)
@@ -140,6 +141,7 @@ def test_a_missing_threshold_is_an_error():
             call()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("uniform", [True, False])
 def test_one_compiled_call_sweeps_over_the_bits(uniform):
     x = jnp.linspace(-1.5, 1.5, 300)

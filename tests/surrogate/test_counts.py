@@ -32,6 +32,7 @@ def test_negative_potentials_are_counted_downward():
     np.testing.assert_array_equal(counts, [-1, -1, -2, 0])
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("threshold", [0.0, -1.0])
 @pytest.mark.parametrize("cap", [1, np.inf])
 def test_a_neuron_whose_threshold_is_not_above_0_does_not_fire(threshold, cap):

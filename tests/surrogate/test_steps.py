@@ -113,7 +113,7 @@ def test_a_periodic_one_repeats_at_every_multiple_up_to_the_cap(name, relative):
     np.testing.assert_allclose(beyond, gradients(once, x + 2 * threshold, threshold)[0], atol=1e-12)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(5)
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", [name for name in KINDS if settings_of(KINDS[name])])
 def test_a_setting_that_is_learned_gets_the_derivative_of_the_primitive(name):
@@ -175,6 +175,7 @@ def test_nothing_overflows_far_from_the_threshold(name):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
+@pytest.mark.few(16)
 @each_kind
 def test_low_precision_is_kept(name):
     dtype = jnp.bfloat16

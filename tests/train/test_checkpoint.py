@@ -135,6 +135,7 @@ def test_a_changed_array_is_named(tmp_path):
         load_checkpoint(tmp_path / "d", tree)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("piece", ["contents", "contents/metadata", "arrays", "arrays/_METADATA"])
 def test_a_missing_piece_is_a_clear_error(tmp_path, piece):
     with Checkpoints(tmp_path / "c") as checkpoints:

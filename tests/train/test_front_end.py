@@ -61,6 +61,7 @@ def test_files_that_are_damaged_are_refused(change, message, tmp_path):
         load_front_end(path)
 
 
+@pytest.mark.slow
 def test_events_are_computed_once_for_settings_and_sound(own_cache, monkeypatch):
     x = sound(3, 200)
     events = cached_events(SMALL, x, 5)
@@ -102,6 +103,7 @@ def write_recordings(folder, count=6, samples=700):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_training_hears_through_the_chip(tmp_path):
     recipe = Speech(data=write_recordings(tmp_path / "data"), **TINY)
     data = recipe.load_data()

@@ -116,6 +116,7 @@ def test_what_is_no_stream_is_an_error():
         next(listen([np.zeros(80)], FRONT, xylo.map_network(MODEL)))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("length", [1, 37, 1000])
 def test_the_whole_chip_hears_sound_in_blocks_as_it_hears_the_recording(length):
     x = (0.4 * np.sin(np.arange(170 if length == 1 else 900) ** 2 / 400)).astype(np.float32)

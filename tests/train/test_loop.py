@@ -34,6 +34,7 @@ def start():
 epoch = make_epoch(loss, OPTIMIZER, 8)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_leaves_frozen_parameters_as_they_were():
     first = state = start()
     losses = []
@@ -56,6 +57,7 @@ def test_the_same_key_and_state_give_the_same_epoch_and_another_epoch_another_or
     assert not eqx.tree_equal(one.model, other.model)
 
 
+@pytest.mark.slow
 def test_an_epoch_compiled_step_by_step_is_the_same():
     whole = epoch(start(), data(), jax.random.key(2))
     steps = make_epoch(loss, OPTIMIZER, 8, compiled="step")(start(), data(), jax.random.key(2))
@@ -70,6 +72,7 @@ def test_what_is_compiled_is_the_epoch_or_a_step():
         make_epoch(loss, OPTIMIZER, 8, compiled="batch")
 
 
+@pytest.mark.slow
 def test_every_epoch_sees_each_sequence_at_most_once():
     def seen(model, batch, key):
         _, index = batch
@@ -93,6 +96,7 @@ def test_a_batch_larger_than_the_data_is_an_error():
         make_epoch(loss, OPTIMIZER, 8)(start(), (x, y[:-1]), jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_running_statistics_are_trained_with_and_gone_on_with():
     layers = eqx.nn.Linear(4, 6, key=jax.random.key(0)), eqx.nn.Linear(6, 3, key=jax.random.key(1))
     norm = eqx.nn.BatchNorm(6, axis_name=("time", "batch"), mode="batch", momentum=0.5)

@@ -32,6 +32,7 @@ def first_spikes(spikes):
     return [np.flatnonzero(s)[0] if np.any(s) else len(s) for s in np.asarray(spikes).T]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("label", range(CLASSES))
 def test_losses_are_their_formulas(spikes, vmem, label):
     pairs = [
@@ -69,6 +70,7 @@ def test_the_gradient_of_latency_is_how_much_later_the_first_spike_would_be():
     np.testing.assert_array_equal(grads[:, 1], [-6, -5, -4, -3, -2, -1])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("low", [0.0, 0.2])
 def test_the_rate_penalty_is_0_inside_the_range_only(spikes, low):
     rates = np.asarray(spikes).mean(0)
@@ -88,7 +90,7 @@ def test_the_synops_penalty_counts_what_is_above_the_target():
         losses.synops_penalty(counts, 0)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -134,6 +136,7 @@ LABELLED = [
 ]
 
 
+@pytest.mark.few(33)
 @pytest.mark.parametrize("loss", LABELLED)
 @pytest.mark.parametrize("label", [-1, CLASSES, 7, np.int64(2**40), np.uint8(200)])
 def test_a_label_out_of_range_is_an_error_and_nan_in_a_program(spikes, loss, label):
@@ -170,6 +173,7 @@ def van_rossum_by_pairs(spikes, target, tau):
     return np.einsum("ij,in,jn->n", kernel, signs, signs) / 2
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("tau", [0.5, 3.0, 1000.0])
 def test_van_rossum_is_the_sum_over_pairs_of_spikes(spikes, tau):
     target = spikes[::-1]
@@ -203,7 +207,7 @@ MASKED = {
 }
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", MASKED)
 def test_steps_after_the_mask_change_no_loss_and_get_no_gradient(spikes, name):
     loss, long = MASKED[name], jnp.concatenate([spikes, jnp.ones((4, CLASSES))])

@@ -54,6 +54,7 @@ def moved(before, after):
     return np.concatenate([np.ravel(b.weight / a.weight - 1) for a, b in pairs])
 
 
+@pytest.mark.slow
 def test_an_attack_moves_the_weights_within_its_level_and_nothing_else():
     def loss(model):
         return task(counts(model, BATCH, None), BATCH)[0]
@@ -163,6 +164,7 @@ def test_settings_of_transforms_are_no_parameters_of_the_network():
     assert not eqx.tree_equal(attacked[0], MODEL)
 
 
+@pytest.mark.slow
 def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence():
     plan = transforms.plan(
         MODEL,

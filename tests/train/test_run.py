@@ -121,6 +121,7 @@ def test_training_against_mismatch_and_attacks_is_another_training(setting):
         Digits(**{setting: -0.1})
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -59,6 +59,7 @@ def hooked(plan):
 # ----- which layers a rule reaches
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize(
     ("rule", "layers"),
     [
@@ -156,6 +157,7 @@ def test_a_class_alone_does_not_say_which_state():
 # ----- what the transforms do
 
 
+@pytest.mark.slow
 def test_the_output_of_a_layer_is_transformed_before_the_next_takes_it():
     model, x = make(), events()
     before, after = (
@@ -305,6 +307,7 @@ def test_a_random_transform_without_a_key_is_a_clear_error(rules):
         run(transforms.plan(make(), **rules), make())
 
 
+@pytest.mark.slow
 def test_what_a_random_transform_draws_does_not_depend_on_what_else_is_in_the_plan(key):
     model = make()
     alone = {"activations": {"layers[0]": Noise()}, "states": {"layers[1].isyn": Noise()}}
@@ -347,6 +350,7 @@ def last_vmem(plan, model, x):
     return transforms.apply(plan, model)(x)[1][-1].vmem
 
 
+@pytest.mark.slow
 def test_a_transformed_network_is_the_same_under_jit():
     model, x = make(), events()
     plan = transforms.plan(model, {"weights": Int(4)}, **PLAN)
@@ -357,6 +361,7 @@ def test_a_transformed_network_is_the_same_under_jit():
         np.testing.assert_allclose(values, jitted[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_gradients_go_through_every_kind_of_transform():
     model, x = make(), events()
     plan = transforms.plan(model, {"weights": Int(6), "decays": Halve()}, **PLAN)
@@ -391,6 +396,7 @@ def test_the_settings_of_a_transform_of_activations_can_be_trained():
     assert found.layers[4].on_state.transforms["vmem"].amount != 0
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_models_is_transformed_as_its_members_are(key):
     keys, x = jax.random.split(key, 3), events()
     plan = transforms.plan(make(), {"weights": Int(4, scale="learned")}, **PLAN)
@@ -416,6 +422,7 @@ def test_an_ensemble_of_models_is_transformed_as_its_members_are(key):
     assert np.any(own[0] != own[1])
 
 
+@pytest.mark.slow
 def test_a_sweep_over_bit_widths_is_one_compiled_call():
     model, x, bits = make(), events(), jnp.array([2, 4, 8])
     traced = []
@@ -446,6 +453,7 @@ def test_a_sweep_over_bit_widths_is_one_compiled_call():
     assert first[0] <= 3 < first[-1]
 
 
+@pytest.mark.slow
 def test_a_sweep_and_an_ensemble_go_together(key):
     x, bits = events(), jnp.array([2, 4, 8])
     models = eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, 2))
@@ -469,6 +477,7 @@ def test_a_sweep_and_an_ensemble_go_together(key):
             np.testing.assert_allclose(got[i, j], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_is_mapped_over_a_model_that_was_transformed_once(key):
     model, batch = make(), events(batch=(4,))
     plan = transforms.plan(model, {"weights": Noise()}, states={"LIF.vmem": StateQuant(5)})

@@ -140,7 +140,7 @@ DETERMINISTIC = [
 ]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("transform", DETERMINISTIC, ids=str)
 def test_burning_in_twice_is_burning_in_once(transform):
     model = make()
@@ -151,6 +151,7 @@ def test_burning_in_twice_is_burning_in_once(transform):
     assert_same(transforms.burn_in(plan, once), once, rtol=3e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**16),
     bits=st.integers(2, 12),
@@ -244,6 +245,7 @@ def test_a_seed_in_place_of_a_key_is_an_error():
         transforms.burn_in(plan, model, key=3)
 
 
+@pytest.mark.slow
 def test_burn_in_works_under_jit_and_over_an_ensemble(key):
     keys = jax.random.split(key, 3)
     models = eqx.filter_vmap(make)(keys)

@@ -86,6 +86,7 @@ def test_the_scale_of_channels_is_their_mean():
     assert row.clipped == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_the_share_that_a_percentile_clips(axis):
     x = weights((40, 30))

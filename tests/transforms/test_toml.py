@@ -70,6 +70,7 @@ def test_every_transform_that_there_is_takes_part():
     assert {type(transform) for transform in ALL} == classes - {Transform}
 
 
+@pytest.mark.few(19)
 @pytest.mark.parametrize("transform", ALL, ids=str)
 def test_a_transform_comes_back_with_its_settings(transform, tmp_path):
     model = make()

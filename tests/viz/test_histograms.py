@@ -40,6 +40,7 @@ def rendered(figure):
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_there_is_a_figure_for_each_layer_with_a_panel_for_each_parameter(model):
     rules = {"weights": Int(4), "biases": Int(8), "decays": Bitshift()}
     figures = viz.parameter_histograms(transforms.plan(model, rules), model)
@@ -97,6 +98,7 @@ def test_channels_are_drawn_in_units_of_their_own_scale(model):
     np.testing.assert_array_equal(at, np.unique(Int(4, axis=0).integers(model.layers[0].weight)))
 
 
+@pytest.mark.slow
 def test_very_many_levels_are_a_histogram_downwards():
     weight = jax.random.normal(jax.random.key(0), (40, 40))
     linear = eqx.nn.Linear(40, 40, key=jax.random.key(0))

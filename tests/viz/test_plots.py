@@ -34,6 +34,7 @@ def calls(model):
     }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_axes_that_are_given_are_drawn_on_and_returned(synnet, mode):
     for plot, arguments in calls(synnet).items():

@@ -137,6 +137,7 @@ def test_every_state_and_spike_equals_the_simulator_before_and_in_training(name)
     assert refused < DRAWS / 4
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_that_is_trained_and_no_other():
     model, shape, _ = case("sensing")
     x = np.random.default_rng(1).poisson(0.5, (BATCH, 5, *shape)).astype(np.float32)
@@ -294,6 +295,7 @@ def one_neuron(weight=1.0, threshold=250.0, **neurons):
     return Sequential(product, IAF((1, 1, 1), threshold=threshold, **neurons))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("weight", "settings", "vmem", "gradient"),
     [
@@ -321,6 +323,7 @@ def test_a_potential_that_is_cut_passes_no_gradient_on(weight, settings, vmem, g
     assert grad.ravel().tolist() == gradient
 
 
+@pytest.mark.slow
 def test_one_recording_is_as_in_a_batch_and_as_in_vmap():
     model = small()
     x = np.random.default_rng(0).poisson(0.7, (3, 6, *SMALL)).astype(np.float32)
@@ -364,6 +367,7 @@ def test_what_the_chip_cannot_hold_is_refused():
         dynapcnn.emulate(wide, input_shape=(1, 20, 20))
 
 
+@pytest.mark.slow
 def test_what_training_must_not_do_to_a_parameter_is_an_error_in_a_compiled_program():
     model = Sequential(conv(1, 2), IAF((2, 4, 4)))
     x = jnp.ones((2, 3, 1, 6, 6))

@@ -47,7 +47,7 @@ def assert_same(trace, log, neurons, spec):
         )
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_random_networks_match_plain_python_event_for_event(name):
     spikes, saturated, waiting = 0, 0, 0
@@ -140,7 +140,7 @@ def test_a_raster_becomes_events_and_back(make_spec, seed):
 # --- the clock ------------------------------------------------------------------------------
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["biased", "half_biased", "saturating"])
 def test_long_silences_are_skipped_and_change_nothing(name):
     """Few events far apart, with up to 900 ticks between two of them."""

@@ -68,6 +68,7 @@ def test_each_layer_is_compared_with_what_the_simulator_gives(report, model, spe
     assert report.recordings == 5
 
 
+@pytest.mark.slow
 def test_fine_integers_are_the_network_and_coarse_ones_are_not(model, raster, report):
     fine = dataclasses.replace(dynapcnn.SPECK_2F, weight_bits=16, bias_bits=16, state_bits=24)
     exact = dynapcnn.fidelity(model, integers(model, fine), raster)

@@ -14,7 +14,7 @@ from snnjax.nn import IAF, Flatten, Sequential, run_batch, statistics
 from .networks import NETWORKS, conv, linear, norm, raster, run_mapped
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_mapped_network_is_the_network(name):
     shape, make = NETWORKS[name]
@@ -41,6 +41,7 @@ def test_an_average_pool_becomes_a_factor_on_the_next_weights_only():
     assert [first.destinations, second.destinations] == [((1, 2, 0),), ((2, 4, 0),)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [(3, 6), (7, 2), (4, 4)])
 def test_a_linear_layer_on_a_map_that_is_not_square(size):
     """Its kernel is made square with zeros, as cores have them, and sees the same."""
@@ -81,7 +82,7 @@ def test_each_branch_gets_its_own_factor():
     np.testing.assert_array_equal(spec.layers[2].weight, branches[1].layers[1].weight / 16)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["batch", "ema"])
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_a_batch_norm_is_folded_with_its_epsilon(mode, use_bias):

@@ -41,7 +41,7 @@ def assert_same_spikes(model, spec, x, state=None):
     assert want.sum() > 5
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a sequence", "average pools", "a residual"])
 def test_training_sees_the_spikes_of_the_integers(name):
     shape, make = NETWORKS[name]
@@ -64,6 +64,7 @@ def test_training_sees_folded_norms():
     )
 
 
+@pytest.mark.slow
 def test_the_parameters_are_the_chips_integers_times_a_power_of_two():
     model = small()
     spec = integers(model, percentile=80)

@@ -64,6 +64,7 @@ def test_rounds_half_to_even():
     np.testing.assert_array_equal(rounded, [0, 2, 2, 0, -2])
 
 
+@pytest.mark.slow
 @given(
     weight=arrays(np.float32, SHAPE, elements=FLOATS),
     bias=arrays(np.float32, 3, elements=FLOATS),
@@ -297,6 +298,7 @@ def test_bad_calls(mapped):
 # --- single layers --------------------------------------------------------------------------
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("min_vmem", [None, -0.7])
 def test_single_layers_agree_with_the_core(bias, min_vmem):

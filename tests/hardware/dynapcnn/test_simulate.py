@@ -48,7 +48,7 @@ def assert_trees_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_random_networks_match_plain_python(name):
     spikes, saturated, refused = 0, 0, 0
@@ -131,6 +131,7 @@ RULES = {
 }
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize("name", RULES)
 def test_rules(name):
     fields, counts, spikes, vmem, cuts = RULES[name]
@@ -181,6 +182,7 @@ def test_spikes_are_taken_off_the_exact_sum():
 LIMIT = _kernel.SUM_LIMIT
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_bound_of_a_sum_is_exact(sign):
     """The sum is vmem + drive + bias, of which 2^24 is the largest magnitude."""
@@ -239,7 +241,7 @@ def test_kernels_larger_than_any_chips_are_exact_too():
 # --- calls ----------------------------------------------------------------------------------
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [(2, 4), (2, 2, 2), (6, 0)])
 def test_a_sequence_in_chunks_is_the_sequence(parts):
     spec, _ = made("pooled", 1)
@@ -285,6 +287,7 @@ def test_vmap_over_numbers_of_several_digits():
         assert_trees_equal(jax.tree.map(lambda x, i=i: x[i], traces), simulate(spec, each))
 
 
+@pytest.mark.slow
 def test_vmap_over_networks():
     specs = [made("dense", seed)[0] for seed in range(3)]
     raster = np.random.default_rng(0).integers(0, 3, (STEPS, *specs[0].input_shape))
@@ -311,6 +314,7 @@ def test_what_arrives_is_counted():
     assert kept.sum() > 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float32])
 def test_dtypes_of_the_raster(dtype):
     spec, _ = made("chain", 0)
@@ -379,6 +383,7 @@ def test_bad_states(make_spec):
         simulate(spec, np.stack([raster, raster]), state=state)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["steps", "events"])
 def test_bad_states_in_both_modes(make_spec, mode):
     spec = make_spec()

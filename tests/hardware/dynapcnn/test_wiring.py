@@ -104,6 +104,7 @@ def seen(spec, x):
     return x if spec.sensor is None else np.asarray(spec.sensor(x))
 
 
+@pytest.mark.few(1)
 @each_model
 def test_the_mapped_network_is_the_network(name):
     model, shape = MODELS[name]()
@@ -117,6 +118,7 @@ def test_the_mapped_network_is_the_network(name):
     assert dynapcnn.check(spec) == ()
 
 
+@pytest.mark.few(2)
 @each_model
 def test_plan_emulation_and_simulation_agree(name):
     model, shape = MODELS[name]()
@@ -135,6 +137,7 @@ def test_plan_emulation_and_simulation_agree(name):
     assert report.layers[-1].spikes_integers == trace.counts[-1].sum()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["diamond", "concatenating"])
 def test_event_by_event_it_is_what_plain_python_computes(name):
     model, shape = MODELS[name]()
@@ -214,6 +217,7 @@ def outputs(last):
     return Graph(nodes, edges, outputs=[n for n in names if n != last] + [last])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("last", ["out_a", "out_b"])
 def test_of_several_outputs_the_last_is_the_readout(last):
     model = outputs(last)
@@ -338,6 +342,7 @@ def sensing(**settings):
     return Spec((core,), sensor=sensor, chip=SPECK_2F)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("polarity", "kept"), [("off", 0), ("on", 1)])
 @pytest.mark.parametrize("merge", [False, True])
 def test_one_polarity_and_killed_pixels(polarity, kept, merge):
@@ -392,6 +397,7 @@ def test_only_single_events_are_filtered_for_noise():
 # --- from networks of ReLUs -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_of_relus_with_norms_runs_on_the_chip():
     keys = jax.random.split(jax.random.key(0), 2)
     ann, state = eqx.nn.make_with_state(eqx.nn.Sequential)(

@@ -89,7 +89,7 @@ def test_weights_of_fewer_bits_are_shifted_and_equal_the_simulator(bits, largest
     assert trace.spikes_out.sum() > 50
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("method", "gain", "mean"),
     [
@@ -167,6 +167,7 @@ def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step
     assert_emulates(run, trace)
 
 
+@pytest.mark.slow
 def test_a_long_residual_that_ends_in_recurrence_equals_the_simulator():
     """The neurons that are skipped are then not those that feed the one that repeats them."""
     model = Sequential(
@@ -204,6 +205,7 @@ def test_one_recording_and_a_recording_in_parts_are_the_recording_in_a_batch():
     np.testing.assert_array_equal(after.vmem, last.vmem)
 
 
+@pytest.mark.slow
 def test_what_is_not_recorded_is_none():
     emulation = xylo.emulate(synnet())(raster(0.7, 8), record=False)
     assert emulation.spikes is emulation.vmem is emulation.isyn is emulation.isyn_out is None
@@ -231,7 +233,7 @@ def test_gradient_is_that_of_the_float_network_where_the_integers_are_fine():
     assert float(a @ b / jnp.linalg.norm(a) / jnp.linalg.norm(b)) > 0.98
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [0.5, 12.0])
 def test_gradients_are_finite_and_reach_every_parameter_that_is_trained(mean):
     model, x = network(0, 10), jnp.asarray(raster(mean), jnp.float32)
@@ -270,6 +272,7 @@ def test_the_model_in_place_of_its_spec_is_a_clear_error(call):
         call(synnet())
 
 
+@pytest.mark.slow
 def test_frozen_parameters_get_no_gradient():
     model, x = synnet(), jnp.asarray(raster(0.7, 8), jnp.float32)
     _, grad = loss_of(lambda m, x: xylo.emulate(m)(x).spikes_out)(model, x)
@@ -278,6 +281,7 @@ def test_frozen_parameters_get_no_gradient():
     assert not np.asarray(grad.layers[1].threshold).any()
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("where", "value"),
     [
@@ -298,6 +302,7 @@ def test_what_training_must_not_do_to_a_parameter_is_an_error_in_a_compiled_prog
         xylo.emulate(broken)
 
 
+@pytest.mark.slow
 def test_a_bias_that_is_no_number_is_an_error_in_a_compiled_program():
     model, x = network(0, 1.0), jnp.asarray(raster(0.7), jnp.float32)
     broken = eqx.tree_at(lambda m: m.layers[1].bias, model, replace_fn=lambda b: b * np.nan)

@@ -66,7 +66,7 @@ def relaxed(monkeypatch):
         monkeypatch.setattr(module, "loss_of", lambda x, part: x * part)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chip", "synapses", "recurrent", "state_bits"),
     [("xylo1", 1, True, 16), ("audio3", 2, True, 16), ("audio3", 2, False, 5)],
@@ -111,6 +111,7 @@ def test_it_equals_finite_differences_of_the_relaxation(
             assert (found == 0) if unused else abs(found) > 1e-3, path
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_current_at_an_end_of_its_range_passes_no_gradient_on(sign):
     """At +32767 as at -32768 the current no longer follows its weights."""
@@ -196,7 +197,7 @@ def test_every_parameter_has_the_gradient_of_the_float_network_where_the_integer
     assert names == {"weight", "tau_mem", "tau_syn", "threshold", "bias", "slope"}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(0, 12, 6), (2, 0, 6)])
 def test_no_sequences_or_no_steps_give_no_spikes_and_no_gradient(shape):
     model = learning_all((5, 7))

@@ -148,7 +148,7 @@ def agree(make, chip, method, biases, draws):
     return np.array([spiking, saturated, learning]) / draws
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_networks_as_drawn_and_after_descent(structure):
     spiking, saturated, learning = agree(*structure, DRAWS)

@@ -43,6 +43,7 @@ def make_full(make_spec):
     return lambda **fields: make_spec(**(optional | {"dt": 0.1 / 3} | fields))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("chip", CHIPS)
 def test_round_trip(make_spec, tmp_path, chip):
     synapses = CHIPS[chip].n_synapses
@@ -90,6 +91,7 @@ def test_truncated_anywhere(make_full, tmp_path):
         load(path)
 
 
+@pytest.mark.slow
 @given(st.text() | st.integers().map(str) | st.sampled_from(["[" * 100_000, "1" * 5000, "NaN"]))
 def test_foreign_text(text):
     with pytest.raises(ValueError, match="the text"):
@@ -212,6 +214,7 @@ def test_rockpools_arguments_for_other_chips(make_full):
     assert not {"bias", "bias_hidden", "bias_out"} & set(xylo1)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("chip", ["audio2", "audio3", "imu"])
 def test_the_weights_for_a_board_end_with_the_neurons_in_use(chip):
     """Rockpool 3.1 warns of more than 128 rows and drops the others, in use or not."""

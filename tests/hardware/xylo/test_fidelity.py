@@ -113,6 +113,7 @@ CAUSES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("cause", CAUSES)
 def test_the_likely_cause_of_silence_is_named(synnet, spec, raster, cause):
     report = xylo.fidelity(synnet, dataclasses.replace(spec, **CAUSES[cause]), raster)
@@ -162,6 +163,7 @@ def test_what_does_not_fit_together_is_refused(synnet, spec, raster):
             xylo.fidelity(synnet, spec, empty)
 
 
+@pytest.mark.slow
 def test_the_spikes_of_a_readout_that_is_read_as_potentials_count():
     linear = [
         eqx.nn.Linear(*sizes, use_bias=False, key=jax.random.key(i))
@@ -206,6 +208,7 @@ def test_weights_that_the_scale_cuts_off_are_counted(synnet, raster, method, bit
     assert (sum(layer.clipped for layer in layers) > 0) == (method == "least_squares")
 
 
+@pytest.mark.slow
 def test_neurons_that_saturate_are_named_with_the_likely_cause(synnet, spec, raster):
     """Neuron 2 of the first layer gets more current than 16 bits hold, neuron 5 less."""
     w_in = np.asarray(spec.w_in).copy()
@@ -224,6 +227,7 @@ def test_neurons_that_saturate_are_named_with_the_likely_cause(synnet, spec, ras
     assert xylo.fidelity(synnet, spec, raster).layers[0].saturated == {}
 
 
+@pytest.mark.slow
 def test_inhibition_without_a_bound_is_the_likely_cause_at_the_lowest_potential(synnet, spec):
     w_in = np.asarray(spec.w_in).copy()
     w_in[:, 5] = -8

@@ -73,6 +73,7 @@ def run_mapped(spec, events):
     return np.array(trace), np.array(trace_out)
 
 
+@pytest.mark.slow
 def test_every_hop_between_neurons_takes_one_step():
     key = jax.random.key(5)
     loop = hidden(5, synapses=2, tau_syn=np.full((5, 2), (2e-3, 8e-3)), recurrent=True, key=key)
@@ -92,6 +93,7 @@ def test_every_hop_between_neurons_takes_one_step():
     assert xylo.latency(model) == 2
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_residual_becomes_an_alias_and_its_recurrence_feeds_back_its_own_spikes_only(recurrent):
     first, last = hidden(5), readout(3)
@@ -125,6 +127,7 @@ def test_residuals_in_a_row_are_a_chain_of_aliases():
     assert xylo.latency(model) == 4
 
 
+@pytest.mark.slow
 def test_integers_of_a_mapped_network_do_what_the_network_does():
     model = SynNet(4, 8, (24, 24), (2, 4), key=jax.random.key(0))
     model = eqx.tree_at(
@@ -142,7 +145,7 @@ def test_integers_of_a_mapped_network_do_what_the_network_does():
     assert np.abs(np.asarray(out).sum(0) - np.asarray(y).sum(0)).max() <= 0.15 * len(x)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("tau_syn", [1.1e-3, 1.3e-3, 0.8e-3])
 def test_short_time_constants_do_not_silence_the_network(tau_syn):
     """Rockpool's mapper takes round(log2(tau/dt)) = 0 here, and the chip then hears nothing."""
@@ -159,6 +162,7 @@ def test_short_time_constants_do_not_silence_the_network(tau_syn):
     assert trace.spikes_out.sum() > 10
 
 
+@pytest.mark.slow
 def test_the_report_names_every_layer_and_what_its_parameters_become():
     model = Sequential(
         linear(4, 6, 1),
@@ -352,6 +356,7 @@ def test_mapping_is_differentiable_and_works_under_jit():
     assert np.isfinite(grads.layers[1].leak.tau_syn).all()
 
 
+@pytest.mark.slow
 def test_usage_counts_what_a_network_takes_of_the_chip():
     model = SynNet(4, 8, (12, 10), (2, 2), key=jax.random.key(0))
     used = {use.resource: (use.used, use.has) for use in xylo.usage(xylo.map_network(model))}

@@ -82,7 +82,7 @@ def per_neuron(real, whole):
     return scale
 
 
-@pytest.mark.few(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [None, 4])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("make", NETWORKS)
@@ -112,6 +112,7 @@ def test_weights_through_the_plan_are_the_integers_times_one_scale_per_neuron(ma
     assert eqx.tree_equal(again, integers)
 
 
+@pytest.mark.slow
 def test_the_gradient_passes_straight_through_to_every_parameter():
     model = residual()
     plan = xylo.plan(model, bits=4)

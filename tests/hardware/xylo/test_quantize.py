@@ -84,6 +84,7 @@ def test_channel_takes_the_largest_weight_of_every_neuron_to_127(seed):
     np.testing.assert_array_equal(np.abs(np.asarray(integers.w_out)).max(0), 127)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["global", "channel"])
 def test_a_threshold_beyond_16_bits_scales_down_its_own_neuron_and_no_other(method):
     plain = spec_of()
@@ -148,6 +149,7 @@ def test_zero_weights_stay_zero_and_fit_the_chip(method):
     assert not [v for v in xylo.check(integers) if v.severity == "error"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["global", "channel"])
 def test_readout_of_membrane_potentials_keeps_its_weights_and_one_scale(method):
     model = SynNet(3, 4, (8,), (2,), output="vmem", key=jax.random.key(0))
@@ -169,6 +171,7 @@ def test_dashes_are_those_of_the_nearest_decay_and_never_0():
     np.testing.assert_array_equal(integers.dash_mem, nearest)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("method", "axis"), [("channel", 0), ("global", None)])
 def test_training_sees_the_weights_that_the_chip_gets(method, axis):
     key = jax.random.key(1)
@@ -203,6 +206,7 @@ def test_integers_always_fit_the_chip(seed, log_scale, method, threshold):
     assert all(w.category is xylo.QuantizationWarning for w in caught)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["channel", "least_squares"])
 def test_a_neuron_without_weights_is_scaled_by_its_bias(method):
     spec = spec_of()
@@ -222,6 +226,7 @@ def test_quantizing_twice_or_by_an_unknown_method_is_an_error():
         xylo.quantize(xylo.quantize(spec_of()))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("bits", [4.0, "4", True])
 def test_bits_are_a_whole_number(bits):
     with pytest.raises(ValueError, match=f"`bits` must be from 2 to 8, .* got {bits!r}"):

@@ -79,7 +79,7 @@ def assert_trees_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.mark.few(4)
+@pytest.mark.slow
 @pytest.mark.parametrize(("core", "synapses", "aliases", "biases"), FEATURES)
 def test_random_networks_match_the_vendors_simulator(core, synapses, aliases, biases):
     for seed in range(NETWORKS):
@@ -154,7 +154,7 @@ CORNERS = {
 }
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("core", "fields", "most"),
     [
@@ -177,6 +177,7 @@ def test_an_alias_of_itself_matches_the_vendors_simulator(make_spec):
     assert_same(jax.jit(simulate)(spec, raster), evolve(spec, raster))
 
 
+@pytest.mark.slow
 def test_a_network_of_the_size_of_a_chip_matches_the_vendors_simulator(make_spec):
     spec = make_spec(
         n_inputs=16, n_hidden=XYLO_IMU.n_hidden, n_outputs=16, n_synapses=1, chip=XYLO_IMU
@@ -185,7 +186,7 @@ def test_a_network_of_the_size_of_a_chip_matches_the_vendors_simulator(make_spec
     assert_same(simulate(spec, raster), evolve(spec, raster))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [(1, 23), (10, 7, 7), (24, 0)])
 def test_a_sequence_in_chunks_is_the_sequence(make_spec, parts):
     spec = make_spec(aliases=[3, 0, -1, 5, -1, -1], bias=np.arange(6))
@@ -274,6 +275,7 @@ def test_dtypes_of_the_raster(make_spec, dtype):
     assert_trees_equal(simulate(spec, raster.astype(dtype)), simulate(spec, raster))
 
 
+@pytest.mark.slow
 def test_counts_that_would_wrap_are_cut(make_spec):
     spec = make_spec()
     most = simulate(spec, np.full((5, 3), 15))

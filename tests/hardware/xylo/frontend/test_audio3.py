@@ -69,18 +69,21 @@ def test_integers_are_those_of_plain_python(data):
     np.testing.assert_array_equal(events, reference.events_of(spikes, 7))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("length", [1, 7, 128])
 def test_a_stream_of_samples_is_the_whole_recording(length):
     front_end, x = Audio3(k=5, b1=3), noise(2, 330 if length > 1 else 110)
     equal([in_blocks(front_end, x, length), front_end(x)])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("length", [1, 7, 128])
 def test_a_stream_of_sound_is_the_whole_recording(length):
     front_end, x = Audio3(RATE, k=5, b1=3), sound(2, 300 if length > 1 else 30)
     equal([in_blocks(front_end, x, length), front_end(x)])
 
 
+@pytest.mark.slow
 def test_blocks_may_be_empty_and_of_jax():
     front_end, x = Audio3(RATE, k=5), sound(300)
     whole = front_end(x)
@@ -91,6 +94,7 @@ def test_blocks_may_be_empty_and_of_jax():
     equal([(events, state), whole])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda: noise(3, 130), lambda: sound(3, 60)])
 def test_batch_jit_vmap_and_single_recordings_agree(make):
     x = make()
@@ -144,6 +148,7 @@ def test_a_program_can_be_exported():
     equal([exported.call(x), front_end(x)[0]])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("channel", [2, 8, 13])
 def test_a_tone_is_heard_by_its_own_channel(channel):
     center = [105, 136, 202, 279, 390, 543, 762, 1072, 1503, 2108, 2958, 4152, 5832, 8204][channel]
@@ -182,6 +187,7 @@ def test_what_is_out_of_range_raises(x):
             Audio3()(signal)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "x", [np.float32([0.1, 1.0]), np.float32([0, np.nan]), np.int32([1, -8192])]
 )

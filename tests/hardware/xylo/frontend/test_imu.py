@@ -21,6 +21,7 @@ def equal(*trees):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @SCALE_OR_IAF
 @pytest.mark.parametrize("length", [1, 7, 128])
 def test_a_stream_is_the_whole_recording(encoder, length):
@@ -32,6 +33,7 @@ def test_a_stream_is_the_whole_recording(encoder, length):
     equal((np.concatenate(events, axis=1), state), imu(x))
 
 
+@pytest.mark.slow
 def test_batch_jit_vmap_and_single_recordings_agree():
     imu, x = Imu(encoder="iaf"), motion(3, 35).astype(np.int32)
     whole, state = imu(x)
@@ -46,6 +48,7 @@ def test_batch_jit_vmap_and_single_recordings_agree():
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_inside_of_a_program():
     imu, x = Imu(), jnp.asarray(motion(40), jnp.int32)
     blocks = x.reshape(8, 5, 3)
@@ -63,6 +66,7 @@ def test_rotation_puts_all_of_a_straight_motion_on_the_first_axis():
     assert first == pytest.approx(np.linalg.norm(x[50:], axis=1).mean() / 2, rel=0.01)
 
 
+@pytest.mark.slow
 def test_an_axis_that_turns_by_a_right_angle_is_kept():
     x = np.zeros((40, 3), int)
     x[:20, 0], x[20:, 2] = 20000, 20000

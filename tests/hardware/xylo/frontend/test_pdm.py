@@ -22,6 +22,7 @@ def test_samples_are_a_sum_over_the_last_256_bits():
     np.testing.assert_array_equal(samples, wanted)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("length", [1, 31, 32, 100])
 def test_blocks_give_the_same_as_all_bits_at_once(length):
     x, decimation = bits(2, 200 if length > 1 else 70), Decimation()
