@@ -231,3 +231,23 @@ def fan_out(core: Core) -> Int[Array, "height width"]:
 def synops(core: Core, counts: Int[Array, "*any in height width"]) -> jax.Array:
     """Number of synaptic operations that events cause: updates of a neuron by one event."""
     return jnp.sum(counts.sum(axis=-3) * fan_out(core), axis=(-2, -1))
+
+
+def sums_wrap(
+    x: Int[Array, "time batch channels y x"], axis: tuple[int, ...]
+) -> Bool[Array, " batch"]:
+    """Whether any sum of numbers above 0 over some axes, time among them, leaves 32 bits.
+
+    The largest number bounds the sums. Sums of floats, which are slower, are taken only where that
+    does not suffice.
+    """
+    most = 2.0**31 - 2.0**11  # clear of what rounding a sum to float32 may hide
+    summed = math.prod(x.shape[i] for i in axis)
+    unknown = jnp.max(x, initial=0) > int(most) // max(summed, 1)
+
+    def look(_: Any) -> Any:
+        total = jnp.sum(x, axis=axis, dtype=jnp.float32)
+        return False, jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
+
+    start = (unknown, jnp.zeros(x.shape[1], bool))
+    return while_loop(lambda carry: carry[0], look, start)[1]

@@ -1,6 +1,5 @@
 """Simulation of a quantised network in synchronous steps, in the integers of the chip."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int, Real
 
 from ..._checks import explained
-from ..._mesh import error_if, scan, while_loop
+from ..._mesh import error_if, scan
 from .._describe import describe_trace
 from .._family import bounds, is_known
 from .._inputs import Register, as_counts, batch_of, in_batch, marked, require_state
@@ -224,29 +223,12 @@ def _run(
 
 def beyond_of(courses: Sequence[Course]) -> Beyond:
     """The limits that each layer is beyond."""
-    counts = [_many(course.counts, (0, 2)) | _many(course.spikes, (0,)) for course in courses]
+    wrap = _kernel.sums_wrap
+    counts = [wrap(course.counts, (0, 2)) | wrap(course.spikes, (0,)) for course in courses]
     return Beyond(
         jnp.stack([course.beyond.any(0) for course in courses], axis=-1),
         jnp.stack(counts, axis=-1),
     )
-
-
-def _many(x: Int[Array, "time batch channels y x"], axis: tuple[int, ...]) -> Bool[Array, " batch"]:
-    """Whether any sum of numbers above 0 over some axes, time among them, leaves 32 bits.
-
-    The largest number bounds the sums. Sums of floats, which are slower, are taken only where that
-    does not suffice.
-    """
-    most = 2.0**31 - 2.0**11  # clear of what rounding a sum to float32 may hide
-    summed = math.prod(x.shape[i] for i in axis)
-    unknown = jnp.max(x, initial=0) > int(most) // max(summed, 1)
-
-    def look(_: Any) -> Any:
-        total = jnp.sum(x, axis=axis, dtype=jnp.float32)
-        return False, jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
-
-    start = (unknown, jnp.zeros(x.shape[1], bool))
-    return while_loop(lambda carry: carry[0], look, start)[1]
 
 
 def arriving(
