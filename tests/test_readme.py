@@ -13,7 +13,17 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # A block that does not run has `<!-- not run: REASON -->` on the line above it.
 BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```python\n(.*?)```", re.DOTALL)
 
-LONG_PAGES = {"training_through_integers", "silent_networks"}
+LONG_PAGES = {
+    "concepts",
+    "costs",
+    "from_rockpool_to_xylo",
+    "from_sinabs_to_speck",
+    "from_snntorch_to_xylo",
+    "frontends",
+    "silent_networks",
+    "start",
+    "training_through_integers",
+}
 
 
 def blocks(page):

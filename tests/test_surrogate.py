@@ -150,7 +150,7 @@ def test_forward_mode_agrees_with_reverse_mode(kind):
     np.testing.assert_allclose(forward, d_vmem.sum() + 2 * d_threshold.sum(), rtol=1e-5)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(5)
 @each_surrogate
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

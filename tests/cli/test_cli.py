@@ -201,7 +201,7 @@ def test_a_truncated_spec_is_a_clear_error(run, tmp_path, command):
     assert "xylo.json" in result.stderr
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

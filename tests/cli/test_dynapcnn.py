@@ -15,6 +15,8 @@ from snnjax.train.recipes import _images
 
 from ._commands import call, lines_of, settings, trained
 
+pytestmark = pytest.mark.slow
+
 FEW = ["images", *settings(channels="4,6", batch_size=128)]
 SMALL = ["--epochs", "2", *FEW]
 

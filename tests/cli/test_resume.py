@@ -55,6 +55,7 @@ def test_a_run_that_ended_can_be_resumed_and_stays_as_it_is(part, whole):
     assert (part.path / "summary.txt").read_bytes() == (whole / "summary.txt").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_dropped_with_a_notice(part, whole):
     lines = (whole / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     for torn in (b'{"epoch": 2, "thr', b"\x00\x00\xff", b"{", lines[1][:-2]):
@@ -70,6 +71,7 @@ def test_a_last_line_that_lacks_only_its_end_is_kept(part, tmp_path):
     assert part.metrics.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("line", ["{}", "[]", "null", '{"epoch": "2"}', '{"epoch": true}', "x", ""])
 def test_another_line_that_is_none_of_an_epoch_is_named(part, line):
     part.metrics.write_text(f'{{"epoch": 1}}\n{line}\n{{"epoch": 2}}\n')

@@ -14,6 +14,8 @@ from snnjax.train import Run, save_checkpoint
 
 from ._commands import call, lines_of, settings, trained
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["speech", *settings(hidden=16, time_constants=2, steps=30, batch_size=20)]
 STAGES = settings(stages="float:30,plan:2,chip:2", learning_rate=0.03)
 

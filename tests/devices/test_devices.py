@@ -30,6 +30,6 @@ def test_a_few_on_eight_devices():
     on_eight("-m", "quick")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_on_eight_devices():
     on_eight()

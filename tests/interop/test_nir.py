@@ -17,7 +17,7 @@ from ._peers import BY_HAND, NIR, PEERS, TOLD, assert_as_recorded, run
 needs_data = pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/nir")
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 @needs_data
 @pytest.mark.parametrize("name", TOLD)
 def test_files_of_the_peers_run_as_their_tools_ran_them(name):
@@ -26,7 +26,7 @@ def test_files_of_the_peers_run_as_their_tools_ran_them(name):
     assert_as_recorded(loaded.network, arrays(PEERS / f"{name}.npz"))
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(2)
 @needs_data
 @pytest.mark.parametrize("dialect", ["euler", "exact"])
 @pytest.mark.parametrize("name", BY_HAND)

@@ -166,7 +166,7 @@ def test_the_vendors_integers_are_the_mappers(integers, vendor):
     assert {name: digest(ours[name]) for name in wanted} == wanted
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @needs_data
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_every_integer_of_the_vendors_network_is_that_of_xylosim(sound, integers, vendor):

@@ -158,7 +158,7 @@ def state_of(golden, name):
     return {key.removeprefix(prefix): golden[key] for key in golden if key.startswith(prefix)}
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", OURS)
 def test_with_the_weights_of_a_state_dict_the_spikes_are_the_tools(name, golden):
     state = state_of(golden, name)

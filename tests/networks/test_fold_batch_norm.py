@@ -36,7 +36,7 @@ def images(seed=0):
     return np.random.default_rng(seed).poisson(0.5, (3, 5, 1, 6, 6)).astype(np.float32)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["ema", "batch"])
 @pytest.mark.parametrize("make", [sequence, graph])
 def test_the_folded_network_is_the_network(make, mode):

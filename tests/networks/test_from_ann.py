@@ -239,6 +239,7 @@ def test_data_that_shows_no_activations_is_an_error(data):
         from_ann(Sequential(*dense()), data)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("layer", "name"),
     [

@@ -101,6 +101,7 @@ def run(module, params, x, dt):
     return jax.jit(lambda x: jax.lax.scan(body, state, x)[1])(x)
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("dt", [1e-4, 5e-4])
 @pytest.mark.parametrize("case", CASES)
 def test_the_kernel_agrees_with_a_plain_integration(case, dt):

@@ -120,7 +120,7 @@ def total(k, params, state, x):
     return (y * weights).sum() + sum(jnp.sin(s).sum() for s in jax.tree.leaves(final))
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(3)
 @each_kernel
 def test_gradients_are_those_of_finite_differences(name):
     with jax.enable_x64(True):

@@ -52,6 +52,7 @@ def draw(synapses, fed_back, bias, noise):
     return jax.tree.map(np.float32, (params, w_rec, x, noises))
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("max_spikes", [1, 31])
 @pytest.mark.parametrize(
     ("synapses", "fed_back", "bias", "noise"),

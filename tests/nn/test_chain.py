@@ -72,7 +72,7 @@ def test_a_nested_network_is_the_same_as_its_parts(x):
     assert_trees_close(state, (*state_first, state_last))
 
 
-@pytest.mark.few(12)
+@pytest.mark.few(9)
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [

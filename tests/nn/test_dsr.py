@@ -30,7 +30,7 @@ def assert_trees_close(a, b):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), a, b)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @each_layer
 def test_a_layer_is_its_kernel(name, x):
     layer = LAYERS[name]()

@@ -121,7 +121,7 @@ REFERENCES = {
 }
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_layer_is_its_kernel_in_a_loop(name):
     kernel, params, settings, start = REFERENCES[name]
@@ -156,7 +156,7 @@ def test_a_readout_is_its_kernel_in_a_loop():
 # ----- state
 
 
-@pytest.mark.few(24)
+@pytest.mark.few(4)
 @each_variant
 @each_firing
 def test_single_steps_equal_the_whole_exactly(make, variant):
@@ -172,7 +172,7 @@ def test_single_steps_equal_the_whole_exactly(make, variant):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), state, after)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @each_layer
 def test_pieces_with_the_state_carried_over_equal_the_whole(make):
     layer, x = make(), draw()
@@ -181,7 +181,7 @@ def test_pieces_with_the_state_carried_over_equal_the_whole(make):
     assert_trees_equal((jnp.concatenate([first, last]), after), run(layer, x))
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 @each_layer
 def test_a_batch_by_vmap_equals_a_loop(make):
     layer, x = make(), draw(3, STEPS, *SHAPE)
@@ -217,7 +217,7 @@ def test_an_empty_sequence_leaves_the_state_as_it_is(make):
 # ----- recording and output
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", ALL)
 def test_record_gives_every_state_over_time(name):
     layer = ALL[name]()
@@ -232,6 +232,7 @@ def test_record_gives_every_state_over_time(name):
     np.testing.assert_array_equal(records["output"], y)
 
 
+@pytest.mark.few(4)
 @each_firing
 def test_states_of_what_is_wrapped_around_a_kernel_are_recorded_by_their_names(make):
     _, state, records = record(make(**VARIANTS["convolutional"], output="vmem"), draw())
@@ -241,7 +242,7 @@ def test_states_of_what_is_wrapped_around_a_kernel_are_recorded_by_their_names(m
     np.testing.assert_array_equal(records["output"], records["vmem"])
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(5)
 @each_firing
 def test_output_vmem_is_the_potential_after_the_reset(make):
     y, state = make(output="vmem")(draw())
@@ -284,6 +285,7 @@ def test_drawn_recurrent_weights_fit_the_shape_and_their_bound(shape, wanted, ke
     assert np.any(layer.w_rec != IAF(shape, recurrent=True, key=jax.random.key(1)).w_rec)
 
 
+@pytest.mark.few(5)
 @each_firing
 @pytest.mark.parametrize("hold", [True, False])
 def test_neurons_do_not_fire_for_as_many_steps_as_the_refractory_period_lasts(make, hold):
@@ -294,6 +296,7 @@ def test_neurons_do_not_fire_for_as_many_steps_as_the_refractory_period_lasts(ma
         assert np.diff(np.flatnonzero(neuron)).min() == 4
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("settings", [{}, {"reset": "zero"}, {"w_rec": np.zeros((N, N))}], ids=str)
 @pytest.mark.parametrize("name", ["Leaky", "Synaptic"])
 def test_a_delayed_reset_comes_in_the_refractory_period_too(name, settings):
@@ -346,7 +349,7 @@ def trained(layer):
     return {path for path, flag in leaves_with_path(trainable(layer)) if flag}
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @each_layer
 def test_frozen_parameters_get_no_gradient_and_the_others_do(make):
     layer = make()

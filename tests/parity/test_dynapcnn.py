@@ -24,7 +24,7 @@ def given(arrays, group):
     return {name: None if x is None else jnp.asarray(x) for name, x in found.items()}
 
 
-@pytest.mark.few(86)
+@pytest.mark.few(43)
 @pytest.mark.parametrize("case", cases(FILE, "discretize"))
 def test_discretised_tensors_and_scales(case):
     _, arrays = load(FILE, case)
@@ -194,7 +194,7 @@ def test_memory(case):
     assert [layer.memory._asdict() for layer in spec.layers] == settings["memory"]
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_configuration_of_every_core(case):
     _, spec, _ = mapped(case)

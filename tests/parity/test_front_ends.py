@@ -59,7 +59,7 @@ def test_every_stage_is_rockpools(name):
             np.testing.assert_array_equal(hashes(found), stage)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @each_group
 @pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
 def test_events_are_rockpools(name, warm_up):

@@ -110,19 +110,20 @@ def test_the_cases_are_those_that_the_issue_of_training_through_rounding_names()
     assert {c["rounded"] for c in every} == {None, "t_decay", "round_passthrough"}
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_outputs_are_equal(case):
     np.testing.assert_array_equal(case.records["layers[4].output"], case.gold["output"])
     assert case.gold["output"].max() > 1
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(2)
 def test_spikes_of_every_layer_are_equal(case):
     for layer in ("lif/0", "lif/1", "lif/2"):
         mine = case.records[f"{PATHS[layer]}.output"]
         np.testing.assert_array_equal(mine, case.gold[f"out/{layer}/output"])
 
 
+@pytest.mark.few(2)
 def test_states_of_every_layer_agree(case):
     for layer in ("lif/0", "lif/1", "lif/2"):
         for name in ("vmem", "isyn"):

@@ -42,7 +42,7 @@ def function_of(case):
             return functools.partial(getattr(quant, name), **case)
 
 
-@pytest.mark.few(197)
+@pytest.mark.few(31)
 @pytest.mark.parametrize("name", golden("rockpool_quant")[1]["cases"])
 def test_values_and_gradients_are_those_of_rockpool(name, monkeypatch):
     case, gold = load("rockpool_quant", name)
@@ -89,7 +89,7 @@ def close(gold):
     return {"rtol": 0, "atol": 2.4e-7 * np.abs(gold["levels"]).max()}
 
 
-@pytest.mark.few(66)
+@pytest.mark.few(13)
 @pytest.mark.parametrize("name", [name for name in STATES if not name.startswith("leaky")])
 def test_state_levels_and_values_are_those_of_snntorch(name):
     case, gold = load("snntorch_state_quant", name)

@@ -109,7 +109,7 @@ def test_spikes_of_a_layer_are_equal(layer_case):
     np.testing.assert_array_equal(layer_case.records["spikes"], layer_case.gold["out/spikes"])
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(2)
 def test_states_of_a_layer_agree(layer_case):
     check_states(layer_case.records, layer_case.gold, "out/", layer_case.gold["param/threshold"])
 
@@ -195,7 +195,7 @@ def test_a_network_starts_with_the_same_constants_and_spread_of_weights(network_
             assert 0.7 < np.abs(weight / bound).max() <= 1.000001
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_outputs_of_a_network_agree(network_case):
     gold, last = network_case.gold, len(network_case.net.layers) - 1
     output = network_case.records[f"layers[{last}].output"]

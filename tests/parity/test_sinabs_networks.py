@@ -224,6 +224,7 @@ def test_the_peers_cores_hold_it_and_the_memory_is_the_same(case):
     assert dynapcnn.check(dynapcnn.place(spec)) == ()
 
 
+@pytest.mark.few(1)
 @each_network
 def test_the_cores_that_are_chosen_are_the_peers_or_as_large(case):
     """The same core, or in model_3 and large one with as much memory."""

@@ -26,7 +26,7 @@ KINDS = {
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 @each_kind
 def test_the_scale_and_the_integers_read_back_are_those_in_use(kind):
     transform = KINDS[kind]
@@ -41,6 +41,7 @@ def test_the_scale_and_the_integers_read_back_are_those_in_use(kind):
     assert integers.max() <= highest
 
 
+@pytest.mark.few(4)
 @each_kind
 def test_zero_is_exact_and_zeros_stay_zeros(kind):
     transform, x = jax.jit(lambda x: KINDS[kind](x)), np.where(np.arange(40) % 2, X, 0)

@@ -76,6 +76,7 @@ def test_with_an_odd_number_of_levels_the_grids_are_the_same():
     np.testing.assert_allclose(rounded(X, 15, grid="zero"), y, atol=1e-6)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("grid", ["endpoints", "zero"])
 @pytest.mark.parametrize("maintain_zero", [True, False])
 @pytest.mark.parametrize("axis", [0, 1, -1])
@@ -86,6 +87,7 @@ def test_along_an_axis_every_index_has_a_range_of_its_own(axis, maintain_zero, g
     np.testing.assert_allclose(np.moveaxis(y, axis, 0), wanted, rtol=1e-6)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("grid", ["endpoints", "zero"])
 @pytest.mark.parametrize("maintain_zero", [True, False])
 @pytest.mark.parametrize("output", [None, (-4.0, 4.0)])

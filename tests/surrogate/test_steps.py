@@ -74,6 +74,7 @@ def test_the_derivative_is_that_of_the_primitive(name):
     np.testing.assert_allclose(at, above, rtol=1e-6)
 
 
+@pytest.mark.few(9)
 @pytest.mark.usefixtures("x64")
 @each_kind
 def test_vmem_and_threshold_get_it(name):
@@ -84,6 +85,7 @@ def test_vmem_and_threshold_get_it(name):
     np.testing.assert_allclose(d_threshold, -slope, atol=1e-12)
 
 
+@pytest.mark.few(13)
 @pytest.mark.usefixtures("x64")
 @each_kind
 def test_a_relative_one_measures_in_thresholds(name):
@@ -165,6 +167,7 @@ def test_the_staircase_surrogates_have_no_derivative_by_their_window():
         assert gradient.window == 0
 
 
+@pytest.mark.few(10)
 @each_kind
 def test_nothing_overflows_far_from_the_threshold(name):
     kind, far = KINDS[name], jnp.float32([-1e4, 1e4])

@@ -136,7 +136,7 @@ LABELLED = [
 ]
 
 
-@pytest.mark.few(33)
+@pytest.mark.few(17)
 @pytest.mark.parametrize("loss", LABELLED)
 @pytest.mark.parametrize("label", [-1, CLASSES, 7, np.int64(2**40), np.uint8(200)])
 def test_a_label_out_of_range_is_an_error_and_nan_in_a_program(spikes, loss, label):

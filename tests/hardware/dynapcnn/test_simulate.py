@@ -131,7 +131,7 @@ RULES = {
 }
 
 
-@pytest.mark.few(15)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", RULES)
 def test_rules(name):
     fields, counts, spikes, vmem, cuts = RULES[name]

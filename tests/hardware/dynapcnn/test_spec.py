@@ -53,7 +53,7 @@ def test_lists_and_numbers_of_numpy_are_those_of_python(tmp_path):
     assert eqx.tree_equal(dynapcnn.load(tmp_path / "spec.json"), spec)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shape", [[1, 6, 6], np.array([1, 6, 6]), (np.int64(1), 6, np.uint8(6))])
 def test_a_shape_in_a_list_maps_to_what_a_tuple_maps_to(shape, tmp_path):
     model = Sequential(conv(1, 2), IAF((2, 4, 4), min_vmem=-1.0))

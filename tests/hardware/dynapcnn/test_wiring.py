@@ -118,7 +118,7 @@ def test_the_mapped_network_is_the_network(name):
     assert dynapcnn.check(spec) == ()
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @each_model
 def test_plan_emulation_and_simulation_agree(name):
     model, shape = MODELS[name]()

@@ -281,7 +281,7 @@ def test_frozen_parameters_get_no_gradient():
     assert not np.asarray(grad.layers[1].threshold).any()
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("where", "value"),
     [

@@ -214,7 +214,7 @@ def test_rockpools_arguments_for_other_chips(make_full):
     assert not {"bias", "bias_hidden", "bias_out"} & set(xylo1)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("chip", ["audio2", "audio3", "imu"])
 def test_the_weights_for_a_board_end_with_the_neurons_in_use(chip):
     """Rockpool 3.1 warns of more than 128 rows and drops the others, in use or not."""
