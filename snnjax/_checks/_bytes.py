@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from ._arguments import count
+
 MOST_BYTES = 2**30
 """Largest content that a reader takes, unpacked."""
 
@@ -37,6 +39,7 @@ def read_bytes(path: str | os.PathLike[str], *, most: int = MOST_BYTES) -> bytes
 def require_file(path: str | os.PathLike[str], most: int) -> Path:
     """The path, once it is known to be of a file of at most that many bytes."""
     path = Path(path)
+    count("most", most)
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -71,8 +71,8 @@ def _fits_class(value: Any, kind: type) -> bool:
         return False
     try:
         return isinstance(value, kind)
-    except TypeError:  # a protocol that cannot be looked for
-        return True
+    except TypeError:  # a protocol that cannot be looked for, but most are of functions
+        return callable(value) or "__call__" not in vars(kind)
 
 
 def _fits_array(value: Any, kind: Any) -> bool:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import export as jax_export
 from jaxtyping import Array
 
+from .._checks import explained
 from .._extras import extra
 from .._files import write_whole
 from .._typing import PyTree
@@ -36,6 +37,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 """The platforms that a program runs on."""
 
 
+@explained
 def shapes(*trailing: tuple[int, ...], names: str = "batch, time") -> list[tuple[Any, ...]]:
     """Shapes that begin with the same symbolic sizes.
 
@@ -48,6 +50,7 @@ def shapes(*trailing: tuple[int, ...], names: str = "batch, time") -> list[tuple
     return [(*sizes, *rest) for rest in trailing]
 
 
+@explained
 def simulator(spec: Any, *, platforms: Sequence[str] = PLATFORMS) -> Exported:
     """The bit-exact simulator of a quantised network, from rest.
 
@@ -69,6 +72,7 @@ def simulator(spec: Any, *, platforms: Sequence[str] = PLATFORMS) -> Exported:
     return _exported(run, _input_of(spec), jnp.int32, platforms)
 
 
+@explained
 def emulator(
     model: Layer, chip: ModuleType, *, platforms: Sequence[str] = PLATFORMS, **options: Any
 ) -> Exported:
@@ -89,6 +93,7 @@ def emulator(
     return _exported(run, _input_of(mapped), jnp.float32, platforms)
 
 
+@explained
 def network(
     model: Layer, shape: tuple[int, ...], *, platforms: Sequence[str] = PLATFORMS
 ) -> Exported:
@@ -103,6 +108,7 @@ def network(
     return _exported(lambda x: jax.vmap(resting)(x)[0], shape, jnp.float32, platforms)
 
 
+@explained
 def step(
     run: Callable[[list[Array], PyTree], tuple[list[Array], PyTree]],
     state: PyTree,
@@ -129,6 +135,7 @@ def step(
     return jax_export.export(jax.jit(flat), platforms=platforms)(leaves, batch)
 
 
+@explained
 def save(exported: Exported, path: str | Path) -> None:
     """Write a program to a file, whole or not at all.
 

@@ -130,6 +130,7 @@ class MelEvents(eqx.Module):
     release: float = eqx.field(default=10.0, static=True)
     max_events: int = eqx.field(default=4, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         if self.gain not in ("running", "recording"):
             raise ValueError(f"`gain` must be 'running' or 'recording'; got {self.gain!r}")

@@ -167,6 +167,7 @@ class Augment(eqx.Module):
     mask_time: int = eqx.field(default=0, static=True)
     silence: float = eqx.field(default=-80.0, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         for name in ("stretch", "shift", "gain", "mask_bands", "mask_time"):
             if not getattr(self, name) >= 0:

@@ -59,6 +59,7 @@ class AugmentCounts(eqx.Module):
     mask_bands: int = eqx.field(default=0, static=True)
     mask_time: int = eqx.field(default=0, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         for name in ("stretch", "shift", "mask_bands", "mask_time"):
             if not getattr(self, name) >= 0:

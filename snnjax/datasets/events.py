@@ -148,6 +148,7 @@ def count(shape: tuple[int, ...], *places: np.ndarray) -> np.ndarray:
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
 
 
+@explained
 def as_int64(events: EventsLike, shape: tuple[int, int, int] | None = None) -> Events:
     """The events as 64-bit integers.
 

@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int
 
-from .._checks import choice, positive, whole
+from .._checks import choice, explained, positive, whole
 from .events import Events, EventsLike, as_int64
 
 
+@explained
 def polarity(events: EventsLike, mode: Literal["merge", "on", "off"]) -> Events:
     """Events of one channel: those of both polarities, or of one. To separate them, leave it out.
 
@@ -31,6 +32,7 @@ def polarity(events: EventsLike, mode: Literal["merge", "on", "off"]) -> Events:
     return found._replace(channel=np.zeros_like(found.channel))
 
 
+@explained
 def crop(events: EventsLike, *, top: int, left: int, height: int, width: int) -> Events:
     """The events of a window, whose upper left corner becomes (0, 0).
 
@@ -49,6 +51,7 @@ def crop(events: EventsLike, *, top: int, left: int, height: int, width: int) ->
     return _kept(found._replace(y=y, x=x), inside)
 
 
+@explained
 def crop_time(events: EventsLike, start: int, end: int) -> Events:
     """The events from `start` to before `end`, at the times they have.
 
@@ -62,6 +65,7 @@ def crop_time(events: EventsLike, start: int, end: int) -> Events:
     return _kept(found, (found.time >= start) & (found.time < end))
 
 
+@explained
 def downsample(events: EventsLike, factor: int) -> Events:
     """Events of a sensor with `factor` times fewer rows and columns; none is lost.
 
@@ -73,6 +77,7 @@ def downsample(events: EventsLike, factor: int) -> Events:
     return found._replace(y=found.y // factor, x=found.x // factor)
 
 
+@explained
 def offset(events: EventsLike, *, time: int | None = 0, y: int = 0, x: int = 0) -> Events:
     """Events at other times and places.
 
@@ -97,6 +102,7 @@ def offset(events: EventsLike, *, time: int | None = 0, y: int = 0, x: int = 0) 
     return moved
 
 
+@explained
 def drop_hot_pixels(events: EventsLike, max_rate: float, *, second: int = 1_000_000) -> Events:
     """The events of all pixels but those that fire too often over the whole recording.
 
@@ -117,6 +123,7 @@ def drop_hot_pixels(events: EventsLike, max_rate: float, *, second: int = 1_000_
     return _kept(found, (number <= most)[which.reshape(-1)])
 
 
+@explained
 def drop_noise(events: EventsLike, window: int) -> Events:
     """Events that have company: one of the four pixels beside theirs fired shortly before.
 
@@ -134,6 +141,7 @@ def drop_noise(events: EventsLike, window: int) -> Events:
     return _kept(found, accompanied)
 
 
+@explained
 def refractory(events: EventsLike, period: int) -> Events:
     """Events of pixels that were quiet before: the pixel's last one is longer ago than `period`.
 

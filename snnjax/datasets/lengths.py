@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Num
 
-from .._checks import count, whole
+from .._checks import count, explained, whole
 
 
 class Padded(NamedTuple):
@@ -22,6 +22,7 @@ class Padded(NamedTuple):
     mask: Bool[np.ndarray, "n time"]
 
 
+@explained
 def pad(sequences: Sequence[np.ndarray], *, multiple: int = 1) -> Padded:
     """Sequences of different lengths as one array, with a mask.
 
@@ -59,6 +60,7 @@ def pad(sequences: Sequence[np.ndarray], *, multiple: int = 1) -> Padded:
     return Padded(values, np.arange(time) < lengths[:, None])
 
 
+@explained
 def batches_by_length(
     lengths: Sequence[int] | np.ndarray, batch_size: int, *, seed: int
 ) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .._checks import MOST_BYTES, read_arrays, require_file
+from .._checks import MOST_BYTES, explained, read_arrays, require_file
 from .._extras import extra
 from ._aedat import read_aedat, read_aedat4
 from .events import Events, as_int64
@@ -23,6 +23,7 @@ Camera = Literal["dvs128", "davis346"]
 _WORDS = {"evt2": 4, "evt3": 2, "dat": 8}
 
 
+@explained
 def read_events(
     path: str | os.PathLike[str], *, camera: Camera | None = None, most: int = MOST_BYTES
 ) -> Events:
@@ -81,6 +82,7 @@ class Spoken(NamedTuple):
     names: tuple[str, ...]
 
 
+@explained
 def read_shd(path: str | os.PathLike[str], *, most: int = 16 * MOST_BYTES) -> Spoken:
     """The recordings of an HDF5 file of the Spiking Heidelberg Digits or Speech Commands.
 

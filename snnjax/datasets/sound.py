@@ -74,6 +74,7 @@ class AugmentSound(eqx.Module):
     noise: tuple[float, float] | None = eqx.field(default=None, static=True)
     gain: float = eqx.field(default=0.0, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         for name in ("reverb", "gain"):
             if not getattr(self, name) >= 0:

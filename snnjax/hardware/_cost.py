@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._checks import explained
 from ..nn import Workload
 
 
@@ -42,6 +43,7 @@ class Device:
     per_read: float = 0.0
     per_cycle: float = 0.0
 
+    @explained
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not value >= 0:

@@ -28,6 +28,7 @@ class Plan(Transform):
     chip: eqx.AbstractVar[Any]
     before: eqx.AbstractVar[PyTree]
 
+    @explained
     def __check_init__(self) -> None:
         if isinstance(self.before, Plan):
             raise ValueError("`before` must be a plan from `transforms.plan`; got one for a chip")

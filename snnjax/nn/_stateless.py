@@ -26,6 +26,7 @@ class TimeStepDropout(eqx.Module):
     p: float = eqx.field(static=True)
     inference: bool = False
 
+    @explained
     def __check_init__(self) -> None:
         require(0 <= self.p <= 1, "p", self.p, "a probability, from 0 to 1")
 

@@ -26,6 +26,7 @@ class Round(Transform):
 
     step: Real = 1.0
 
+    @explained
     def __check_init__(self) -> None:
         if isinstance(self.step, Number) and not self.step > 0:
             raise ValueError(f"`step` must be above 0; got {self.step!r}")
@@ -53,6 +54,7 @@ class Clip(Transform):
     high: Real | None = None
     passthrough: bool = eqx.field(default=False, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         low, high = self.low, self.high
         if low is None and high is None:

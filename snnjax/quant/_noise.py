@@ -77,6 +77,7 @@ class Dropout(Transform):
     rescale: bool = eqx.field(default=False, static=True)
     shared: int | None = eqx.field(default=None, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         between("rate", self.rate, 0, 1 - 1e-9, _RATE)
 
@@ -130,6 +131,7 @@ class Mismatch(Transform):
 
     std: Real = 0.1
 
+    @explained
     def __check_init__(self) -> None:
         between("std", self.std, 0, float("inf"), "at least 0")
 

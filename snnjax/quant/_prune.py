@@ -59,6 +59,7 @@ class Prune(Transform):
     sparsity: Real
     axis: int | None = eqx.field(default=None, static=True)
 
+    @explained
     def __check_init__(self) -> None:
         between("sparsity", self.sparsity, 0, 1, _SHARE)
 

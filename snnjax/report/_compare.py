@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from .. import viz
+from .._checks import explained
 from . import _pictures
 from ._findings import Findings
 from ._page import accuracy, page, paragraph, picture, table
 from ._report import _as_text
 
 
+@explained
 def compare(runs: Sequence[Findings]) -> str:
     """A page with several runs side by side: one file of HTML.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .._checks import explained
 from ..hardware import Cost, Fidelity, ParameterReport
 from ..train import Data, MismatchSweep, Recipe, Run, Scores, Trained, mismatch_sweep, right
 
@@ -62,6 +63,7 @@ class Findings(NamedTuple):
         return dataclasses.asdict(self.recipe)
 
 
+@explained
 def examine(run: Run, recipe: Recipe, data: Data, trained: Trained, *, draws: int = 3) -> Findings:
     """Run the held-out data through a run's network and integers, and count.
 
@@ -107,6 +109,7 @@ def examine(run: Run, recipe: Recipe, data: Data, trained: Trained, *, draws: in
         )
 
 
+@explained
 def fidelity(recipe: Recipe, trained: Trained, spec: Any, data: Data) -> Fidelity:
     """The network of a run beside its integers on the held-out data.
 

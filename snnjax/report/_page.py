@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .._checks import explained
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --back: #fff; --line: #d5dce4; --soft: #f2f5f8;
   --link: #005a8d; }
@@ -119,6 +121,7 @@ def page(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
     )
 
 
+@explained
 def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's interval of a share, of 95 % by default.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._checks import explained
 from ..hardware import Fidelity
 from . import _pictures
 from ._findings import Findings
@@ -12,6 +13,7 @@ from ._page import accuracy, page, paragraph, table, text
 _EXAMPLES = 2
 
 
+@explained
 def report(found: Findings) -> str:
     """A page about a run: one file of HTML, with all pictures in it.
 

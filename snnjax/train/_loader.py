@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int, UInt8
 
-from .._checks import count
+from .._checks import count, explained
 from .._typing import Key, PyTree
 from ._loop import Loss, Metrics, TrainState, make_step
 
@@ -36,11 +36,13 @@ class Loading(eqx.Module):
     position: UInt8[np.ndarray, " bytes"]
 
 
+@explained
 def start_loading(state: TrainState) -> Loading:
     """The state before the first batch."""
     return Loading(state, jnp.zeros((), jnp.int32), np.zeros(POSITION_BYTES, np.uint8))
 
 
+@explained
 def make_loader_step(loss: Loss, optimizer: optax.GradientTransformation) -> Step:
     """A compiled function that trains for one batch: step(state, batch, key) -> (state, metrics).
 
@@ -52,6 +54,7 @@ def make_loader_step(loss: Loss, optimizer: optax.GradientTransformation) -> Ste
     return eqx.filter_jit(lambda state, batch, key: step(state, (batch, key)))
 
 
+@explained
 def run_loader(
     step: Step,
     loading: Loading,

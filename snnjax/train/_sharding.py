@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 
+from .._checks import explained
 from .._tree import leaves_with_path
 from .._typing import PyTree
 from ..params import families
@@ -38,6 +39,7 @@ class Sharding:
     mesh: Mesh
     large: int = 1 << 16
 
+    @explained
     def __post_init__(self) -> None:
         names, kinds = self.mesh.axis_names, set(self.mesh.axis_types)
         if DATA not in names or set(names) - {DATA, MODEL} or kinds != {AxisType.Auto}:

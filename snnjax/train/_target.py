@@ -57,6 +57,7 @@ class Target:
     chip: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @explained
     def __post_init__(self) -> None:
         try:
             chips = self.family.CHIPS

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from ._style import Colors, axes, colors_of, over_time, steps, tidy
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _MOST_NAMED = 40
 _SPREAD = 0.3
 
 
+@explained
 def raster(
     spikes: ArrayLike,
     *,
@@ -73,6 +75,7 @@ def raster(
     return ax
 
 
+@explained
 def traces(
     vmem: ArrayLike,
     *,
@@ -147,6 +150,7 @@ def _one_trace(
         ax.axhline(-row - 0.4 + (limit - low) * scale, color=colors.faint, lw=0.7, ls="--")
 
 
+@explained
 def rates(
     spikes: Mapping[str, ArrayLike],
     *,

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from .._checks import explained
 from ._style import axes, colors_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@explained
 def curves(
     rows: Iterable[Mapping[str, Any]],
     metrics: Sequence[str] = ("accuracy",),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from ._style import axes, colors_of, steps, tidy
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _MOST_MARKS = 20_000
 
 
+@explained
 def events(
     raster: ArrayLike,
     *,

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._checks import explained
 from ..hardware import Spec, Usage, family
 from ..nn import (
     Branches,
@@ -103,6 +104,7 @@ class _Drawing:
         return depth
 
 
+@explained
 def network(
     model: Network,
     shape: int | Sequence[int],

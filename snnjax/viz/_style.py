@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from .._checks import explained
 from .._extras import extra
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def axes(ax: "Axes | None", size: tuple[float, float], **subplot: Any) -> "Axes"
     return ax
 
 
+@explained
 def colors_of(ax: "Axes") -> Colors:
     """The colours that are seen on the background of some axes."""
     from matplotlib.colors import to_rgb

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._checks import explained
 from ._style import axes, colors_of, tidy
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _MOST_TICKS = 12
 
 
+@explained
 def weights(weight: ArrayLike, *, title: str | None = None, ax: "Axes | None" = None) -> "Axes":
     """The weights of a layer, red above zero and blue below; on dark the same map of "berlin".
 

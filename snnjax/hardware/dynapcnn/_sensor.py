@@ -45,6 +45,7 @@ class NoiseFilter:
     size: Pair = (3, 3)
     period: int = 5000
 
+    @explained
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", pair("size", self.size, 1))
         object.__setattr__(self, "period", whole("period", self.period, 0))
@@ -105,6 +106,7 @@ class Sensor:
     mirror_diagonal: bool = False
     enabled: bool = True
 
+    @explained
     def __post_init__(self) -> None:
         self._set("size", pair("size", self.size, 1))
         self._set("pool", pair("pool", self.pool, 1))

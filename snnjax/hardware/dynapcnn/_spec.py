@@ -129,6 +129,7 @@ class Core(eqx.Module):
         self.core = None if core is None else whole("core", core, -(2**31))
         self.monitor, self.path = monitor, path
 
+    @explained
     def __check_init__(self) -> None:
         if self.weight.ndim != 4 or 0 in self.weight.shape:
             raise ValueError(
@@ -227,6 +228,7 @@ class Spec(AnySpec):
     readout_stride: int = eqx.field(static=True, default=1)
     chip: Chip = eqx.field(static=True, kw_only=True)
 
+    @explained
     def __check_init__(self) -> None:
         if not self.layers or not self.inputs:
             raise ValueError("`layers` and `inputs` must each have at least one entry")

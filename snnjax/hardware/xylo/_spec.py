@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Int, Real
 
+from ..._checks import explained
 from .. import _family
 from .._family import as_array
 from ._chips import Chip
@@ -95,6 +96,7 @@ class Spec(_family.Spec):
     dt: float = eqx.field(static=True, kw_only=True)
     chip: Chip = eqx.field(static=True, kw_only=True)
 
+    @explained
     def __check_init__(self) -> None:
         if self.w_in.ndim != 3 or self.w_out.ndim != 2:
             raise ValueError(

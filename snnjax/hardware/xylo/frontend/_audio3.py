@@ -104,6 +104,7 @@ class Audio3(eqx.Module):
     window: int = eqx.field(default=50, static=True)
     warm_up: Literal["rest", "mirrored"] = eqx.field(default="rest", static=True)
 
+    @explained
     def __check_init__(self) -> None:
         _check(self)
 

@@ -125,6 +125,7 @@ class Imu(eqx.Module):
     warm_up: Literal["rest", "mirrored"] = eqx.field(default="rest", static=True)
     compat: Literal["chip", "rockpool"] = eqx.field(default="chip", static=True)
 
+    @explained
     def __check_init__(self) -> None:
         _check(self)
 
