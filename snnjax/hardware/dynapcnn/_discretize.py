@@ -65,10 +65,10 @@ def discretization_scale(x: FloatArray, bits: int, *, compat: Compat = None) -> 
         The scale; 1 if `x` is all zeros.
 
     Raises:
-        ValueError: if `bits` is below 2, `x` is empty or `compat` is unknown.
+        ValueError: if `bits` is not from 2 to 32, `x` is empty or `compat` is unknown.
     """
-    if bits < 2:
-        raise ValueError(f"`bits` must be at least 2; got {bits}")
+    if not 2 <= bits <= 32:
+        raise ValueError(f"`bits` must be from 2 to 32; got {bits}")
     scale = _largest_scale(jnp.asarray(x), bits, _known(compat))
     return scale if compat else jnp.where(jnp.isinf(scale), 1, scale)
 
