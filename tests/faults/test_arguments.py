@@ -21,6 +21,9 @@ from hypothesis import given, settings, strategies as st
 
 import snnjax
 
+for package in ("grain", "h5py", "matplotlib", "nir", "orbax", "sklearn"):
+    pytest.importorskip(package, reason="calls of every public name need all extras")
+
 from . import calls
 
 HOME = Path(snnjax.__file__).parent

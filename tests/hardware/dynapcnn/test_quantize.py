@@ -174,7 +174,10 @@ def test_the_gradient_passes_straight_through_and_not_into_the_scale():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: dynapcnn.discretization_scale(jnp.ones(2), 1), "`bits` must be at least 2; got 1"),
+        (
+            lambda: dynapcnn.discretization_scale(jnp.ones(2), 1),
+            "`bits` must be from 2 to 32; got 1",
+        ),
         (
             lambda: dynapcnn.discretization_scale(jnp.ones(2), 8, compat="rockpool"),
             "`compat` must be None or 'sinabs'; got 'rockpool'",
