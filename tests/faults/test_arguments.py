@@ -24,7 +24,7 @@ import snnjax
 for package in ("grain", "h5py", "matplotlib", "nir", "orbax", "sklearn"):
     pytest.importorskip(package, reason="calls of every public name need all extras")
 
-from . import calls
+from . import calls  # noqa: E402
 
 HOME = Path(snnjax.__file__).parent
 EXPLAINED = "_explained.py"

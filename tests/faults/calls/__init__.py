@@ -27,6 +27,7 @@ WITHOUT_A_CALL = {
     "interop.nir.Loaded": "the library makes it",
     "train.Loading": "the library makes it",
     "train.Run": "the library makes it, by its `create` and `open`",
+    "train.SweepFolder": "the library makes it, by its `create` and `open`",
     "train.TrainState": "the library makes it",
     "train.Trained": "the library makes it",
 }

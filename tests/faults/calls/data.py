@@ -182,7 +182,7 @@ def calls_of_training(folder):
     yield "train.right", train.right, {"spikes": COUNTS[None], "labels": jnp.array([1])}
     yield "train.Target", train.Target, {"chip": "audio3"}
     yield "train.Settings", train.Settings, {}
-    for name in ("Arrays", "Digits", "Images", "Nmnist", "Shd", "Speech"):
+    for name in ("Arrays", "Digits", "DvsGesture", "Images", "Nmnist", "Shd", "Speech"):
         yield f"train.recipes.{name}", getattr(recipes, name), {}
     yield "train.recipes.find_recipe", recipes.find_recipe, {"name": "digits"}
     front_end = frontend.Audio3()

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import snnjax
-from snnjax import quant, report, transforms, viz
+from snnjax import quant, report, train, transforms, viz
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.xylo import frontend
 from snnjax.train import recipes
@@ -55,7 +55,9 @@ def calls_of_reports(folder):
     data = recipe.load_data()
     of = {"recipe": recipe, "trained": found.trained, "data": data}
     yield "report.examine", report.examine, {"run": found.run, **of, "draws": 0}
-    yield "report.through_plan", report.through_plan, {**of, "spec": found.spec}
+    yield "report.fidelity", report.fidelity, {**of, "spec": found.spec}
     yield "report.report", report.report, {"found": found}
     yield "report.compare", report.compare, {"runs": [found, found]}
+    swept = {"recipe": recipes.Digits(stages="plan:1", **sizes), "over": {"bits": [4]}}
+    yield "train.sweep", train.sweep, swept
     yield "report.interval", report.interval, {"right": 3, "total": 4}
