@@ -121,28 +121,31 @@ def _train(opened: _runs.Opened, every: float) -> TrainState:
             "", total=recipe.epochs, completed=int(state.epoch), loss=np.nan, accuracy=np.nan
         )
         if checkpoints.latest is None:
-            checkpoints.save(int(state.epoch), state)
+            checkpoints.save(int(state.count), state)
         began = saved = time.monotonic()
         try:
             for after, metrics in recipe.train(data, state):
+                is_whole = int(after.epoch) > int(state.epoch)  # grain tells of each batch
                 state, epoch = after, int(after.epoch)
                 loss, accuracy = float(metrics["loss"]), float(metrics["accuracy"])
-                through = recipe.through(epoch - 1)
+                through = recipe.through(epoch - is_whole)
                 seconds = round(time.monotonic() - began, 3)
-                run.log(epoch=epoch, through=through, loss=loss, accuracy=accuracy, seconds=seconds)
+                row = {"loss": loss, "accuracy": accuracy, "seconds": seconds}
+                if is_whole:
+                    run.log(epoch=epoch, through=through, **row)
                 progress.update(
                     bar, completed=epoch, loss=loss, accuracy=accuracy, description=_WORDS[through]
                 )
-                if epoch in ends or time.monotonic() - saved >= every:
+                if (is_whole and epoch in ends) or time.monotonic() - saved >= every:
                     run.sync_log()
-                    checkpoints.save(epoch, state)
+                    checkpoints.save(int(state.count), state)
                     saved = time.monotonic()
         except OSError:
             raise
         except BaseException:
-            # The run goes on from its last finished epoch.
-            if checkpoints.latest != int(state.epoch):
-                checkpoints.save(int(state.epoch), state)
+            # The run goes on from its last finished epoch, or batch of grain.
+            if checkpoints.latest != int(state.count):
+                checkpoints.save(int(state.count), state)
             raise
     return state
 

@@ -37,6 +37,11 @@ class TrainState(eqx.Module):
     epoch: Int[Array, ""]
     statistics: PyTree = None
 
+    @property
+    def count(self) -> Int[Array, ""]:
+        """A number that grows in training, for the step of a checkpoint: epochs done."""
+        return self.epoch
+
 
 @explained
 def init_state(

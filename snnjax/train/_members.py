@@ -44,6 +44,8 @@ class Members:
                 f"`recipe`: {type(first).__name__} has a `train` of its own, which a sweep does "
                 "not call; train its members one by one"
             )
+        if first.loader != "memory":
+            raise ValueError(f"`loader` of a sweep must be memory; got {first.loader!r}")
         loaded: dict[int | None, Data] = {}
         for recipe in self.recipes:
             seed = recipe.seed if recipe.seeded_data else None

@@ -18,9 +18,10 @@ from .._typing import FloatArray, Key, PyTree
 from ..hardware import ParameterReport
 from ..nn import Chain, Network
 from ..params import bounded, check_parameters
+from ._epochs import epochs, grain_dataset, start_underway
 from ._fit import Data, Trained, require_data, require_size, try_plan, without_warnings
 from ._front_end import FrontEnd
-from ._loop import Loss, Metrics, TrainState, batches_of, init_state, make_epoch, run_epochs
+from ._loop import Loss, Metrics, TrainState, batches_of, init_state
 from ._penalty import penalised, require_limits
 from ._robustness import adversarial_loss
 from ._settings import Settings
@@ -55,6 +56,8 @@ class Recipe(Settings, abc.ABC):
             every step; see `snnjax.quant.mismatch`.
         attack: largest change of a weight, relative to it, by an adversary in training; see
             `snnjax.train.adversarial_loss`. A step takes 12 times as long.
+        loader: where the batches come from: "memory", or "grain" (extra `grain`), by `make_loader`,
+            with which a run that was stopped goes on in the middle of an epoch.
         spikes_per_neuron: free spikes of a hidden neuron and step; more cost log(rate/limit).
         max_synops: free synaptic operations of a sequence, likewise; not through a chip.
     """
@@ -77,6 +80,7 @@ class Recipe(Settings, abc.ABC):
     spikes_per_logit: float = 2.0
     mismatch: float = 0.0
     attack: float = 0.0
+    loader: Literal["memory", "grain"] = "memory"
     spikes_per_neuron: float | None = None
     max_synops: float | None = None
 
@@ -189,7 +193,7 @@ class Recipe(Settings, abc.ABC):
             try_plan(self.loss("plan"), trained, batch)
             with without_warnings():
                 self.deploy(trained)
-        return state
+        return start_underway(state) if self.loader == "grain" else state
 
     def optimizer(self, trained: Trained, sequences: int) -> optax.GradientTransformation:
         """The optimizer: Adam, with every parameter kept in its valid range.
@@ -213,18 +217,13 @@ class Recipe(Settings, abc.ABC):
         """Train from `state` to the last epoch, as if it had never stopped; `sharding` on a mesh.
 
         Yields:
-            The state and the metrics after each epoch.
+            The state and the metrics after each epoch; from grain, after each batch.
         """
-        optimizer = self.optimizer(state.model, len(data.train[1]))
-        key = jax.random.key(self.seed + 1)
-        inputs = data.train if sharding is None else sharding.share(data.train)
-        make = functools.partial(make_epoch, compiled=self.compiled, sharding=sharding)
-        for stage in self.schedule:
-            if int(state.epoch) < stage.end:
-                epoch = make(self.loss(stage.through), optimizer, self.batch_size)
-                for after, metrics in run_epochs(epoch, state, inputs, stage.end, key):
-                    state = after
-                    yield after, metrics
+        return epochs(self, data, state, sharding)
+
+    def make_loader(self, data: Data, part: int = 0, parts: int = 1) -> Any:
+        """A dataset of grain without end: of each batch, one of equal parts, for its process."""
+        return grain_dataset(data, self.batch_size, self.seed, part, parts)
 
     def loss(self, through: Through) -> Loss:
         """Cross-entropy of the readout's spike counts, and the share of right answers."""

@@ -9,7 +9,8 @@ import equinox as eqx
 import pytest
 
 from snnjax.hardware import xylo
-from snnjax.train import Run, load_checkpoint
+from snnjax.train import Run, _epochs, load_checkpoint
+from snnjax.train._checkpoint import newest_step
 
 from ._commands import call, lines_of, settings, trained
 
@@ -53,6 +54,28 @@ def test_a_run_that_ended_can_be_resumed_and_stays_as_it_is(part, whole):
         (part.path / name).unlink()
     resume(part.path, whole)
     assert (part.path / "summary.txt").read_bytes() == (whole / "summary.txt").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_run_through_grain_goes_on_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
+    pytest.importorskip("grain")
+    small = settings(hidden=8, time_constants=2, batch_size=300, steps=8, hold=1)
+    options = ["--epochs", 3, *small, "--set", "loader=grain"]  # four batches in an epoch
+    whole, _ = trained(tmp_path / "whole", *options)
+    assert [line["epoch"] for line in lines_of(whole)] == [1, 2, 3]
+    after = _epochs._after
+
+    def stopped(before, *more):
+        if int(before.steps) == 6:
+            raise KeyboardInterrupt
+        return after(before, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_epochs, "_after", stopped)
+        assert call("train", "--out", tmp_path / "part", *options).exit_code != 0
+    assert newest_step(tmp_path / "part" / "checkpoint") == 6
+    assert [line["epoch"] for line in lines_of(tmp_path / "part")] == [1]
+    resume(tmp_path / "part", whole)
 
 
 @pytest.mark.slow
