@@ -102,15 +102,24 @@ def refuse_with_resume(given: Iterable[str]) -> None:
         )
 
 
-def create(folder: Path, name: str, recipe: Recipe, plan: Path | None) -> Opened:
+def create(
+    folder: Path, name: str, recipe: Recipe, plan: Path | None, *, write: bool = True
+) -> Opened:
     """A new run. What cannot be trained is refused before there is a folder.
+
+    Args:
+        folder: the run folder.
+        name: the name of the recipe.
+        recipe: the recipe.
+        plan: a file of transforms.
+        write: whether to make the folder, which one of several processes does.
 
     Raises:
         FileExistsError: if there is something at `folder` already.
         ValueError: if the network does not fit the chip, or the plan does not fit the network or is
             not trained through.
     """
-    if folder.exists():
+    if write and folder.exists():
         raise FileExistsError(f"{folder} exists; choose another folder or remove it")
     rules = None if plan is None else transforms.load(plan)
     if plan is not None and all(stage.through != "plan" for stage in recipe.schedule):
@@ -122,7 +131,9 @@ def create(folder: Path, name: str, recipe: Recipe, plan: Path | None) -> Opened
     text = None if plan is None else plan.read_text(encoding="utf-8")
     front_end = recipe.make_front_end()
     heard = None if front_end is None else front_end_text(front_end)
-    run = Run.create(folder, name, dataclasses.asdict(recipe), text, heard)
+    settings = dataclasses.asdict(recipe)
+    make = Run.create if write else lambda *given: Run(*given[:3])
+    run = make(folder, name, settings, text, heard)
     return Opened(run, recipe, data, state)
 
 

@@ -1,18 +1,22 @@
 """`snnjax train`: a run folder from a recipe."""
 
+import contextlib
+import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import equinox as eqx
 import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._checks import read_toml
 from .._files import write_whole
-from ..train import Checkpoints, Run, Through, TrainState
+from ..train import Checkpoints, Recipe, Run, Sharding, Through, TrainState
 from ..train.recipes import RECIPES
-from . import _report, _runs
+from . import _cluster, _report, _runs
 from ._options import one_line_errors
 
 _FLAGS = (
@@ -71,6 +75,22 @@ def train(
         float | None,
         typer.Option(help="Synaptic operations of a sequence that cost nothing in training."),
     ] = None,
+    mesh: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Devices over which batches and large weights are split: data=4,model=2.",
+        ),
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where several processes meet: an address of process 0; auto on a cluster.",
+        ),
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
+    process: Annotated[int | None, typer.Option(help="The number of this one, from 0.")] = None,
     show_help: Annotated[
         bool, typer.Option("--help", help="Show this, and the settings of the recipe.")
     ] = False,
@@ -79,35 +99,83 @@ def train(
 
     Writes a run folder: checkpoint, metrics.jsonl, the integers and summary.txt.
     """
+    flags = {name: context.params[name] for name in _FLAGS}
+    flags["data"] = None if data is None else str(data)
     with one_line_errors():
-        flags = {name: context.params[name] for name in _FLAGS}
-        flags["data"] = None if data is None else str(data)
         if resume is not None and not show_help:
             own = {"recipe": recipe, "config": config, "set": assignments, "out": out, "plan": plan}
             _runs.refuse_with_resume(k for k, v in {**own, **flags}.items() if v)
-            run = Run.open(resume)
-            with run.locked():
-                opened = _runs.reopen(resume, to_train=True)
-                run.cut_log(int(opened.state.epoch), lambda notice: typer.echo(notice, err=True))
-                _finish(opened, _train(opened, checkpoint_every))
-            return
-        values = {} if config is None else read_toml(config)
-        named = recipe or values.pop("recipe", None)
-        name, found = _runs.choose(named, flags["chip"] or values.get("chip"))
-        if show_help:
-            print(context.get_help())
-            _report.print_settings(name, found)
-            return
-        made = _runs.make_recipe(found, values, assignments or [], flags)
-        stem = name.rpartition(":")[2].lower()
-        folder = out or Path("runs") / time.strftime(f"{stem}-%Y%m%d-%H%M%S")
-        opened = _runs.create(folder, name, made, plan)
-        with opened.run.locked():
-            _finish(opened, _train(opened, checkpoint_every))
+            made = _runs.recipe_of(Run.open(resume))
+            folder, name = resume, ""
+        else:
+            values = {} if config is None else read_toml(config)
+            named = recipe or values.pop("recipe", None)
+            name, found = _runs.choose(named, flags["chip"] or values.get("chip"))
+            if show_help:
+                print(context.get_help())
+                _report.print_settings(name, found)
+                return
+            made = _runs.make_recipe(found, values, assignments or [], flags)
+            stem = name.rpartition(":")[2].lower()
+            folder = out or Path("runs") / time.strftime(f"{stem}-%Y%m%d-%H%M%S")
+        sharding = _cluster.join(mesh, coordinator, processes, process)
+    way_on = f"when it is mended, start all with --resume {folder}"
+    with one_line_errors(), _cluster.ending_together(way_on), contextlib.ExitStack() as stack:
+        with _cluster.together():
+            if sharding is not None:
+                sharding.require(made.batch_size)
+            if resume is not None:
+                opened = _reopen(resume, stack)
+            else:
+                opened = _runs.create(folder, name, made, plan, write=_cluster.is_first())
+                _lock(opened.run, stack)
+        _require_same(made, opened)
+        _finish(opened, _train(opened, checkpoint_every, sharding))
 
 
-def _train(opened: _runs.Opened, every: float) -> TrainState:
-    run, recipe, data, state = opened
+def _lock(run: Run, stack: contextlib.ExitStack) -> None:
+    if _cluster.is_first():
+        stack.enter_context(run.locked())
+
+
+def _reopen(folder: Path, stack: contextlib.ExitStack) -> _runs.Opened:
+    """A run to go on with, whose log ends where its checkpoint is."""
+    _lock(Run.open(folder), stack)
+    opened = _runs.reopen(folder, to_train=True)
+    if _cluster.is_first():
+        epoch = int(opened.state.epoch)
+        opened.run.cut_log(epoch, lambda notice: typer.echo(notice, err=True))
+    return opened
+
+
+def _require_same(recipe: Recipe, opened: _runs.Opened) -> None:
+    arrays = {"data": opened.data, "checkpoint": opened.state}
+    found = {name: eqx.filter(tree, eqx.is_array) for name, tree in arrays.items()}
+    _cluster.require_same({**dataclasses.asdict(recipe), **found})
+
+
+def _states(
+    opened: _runs.Opened, sharding: Sharding | None
+) -> Iterator[tuple[TrainState, dict[str, float]]]:
+    """The state after each epoch, in this process alone, and the metrics."""
+    for after, metrics in opened.recipe.train(opened.data, opened.state, sharding):
+        state = after if sharding is None else sharding.gather(after)
+        yield state, {name: float(value) for name, value in metrics.items()}
+        _cluster.require_no_stop(int(state.count), int(state.epoch))
+
+
+def _train(opened: _runs.Opened, every: float, sharding: Sharding | None) -> TrainState:
+    """Train to the end; the first process shows it and keeps it."""
+    if _cluster.is_first():
+        return _train_and_keep(opened, every, sharding)
+    state = opened.state
+    for after, _ in _states(opened, sharding):
+        state = after
+    return state
+
+
+def _train_and_keep(opened: _runs.Opened, every: float, sharding: Sharding | None) -> TrainState:
+    run, recipe, _, state = opened
     columns = (
         TextColumn("training {task.description}"),
         BarColumn(),
@@ -124,10 +192,10 @@ def _train(opened: _runs.Opened, every: float) -> TrainState:
             checkpoints.save(int(state.count), state)
         began = saved = time.monotonic()
         try:
-            for after, metrics in recipe.train(data, state):
+            for after, metrics in _states(opened, sharding):
                 is_whole = int(after.epoch) > int(state.epoch)  # grain tells of each batch
                 state, epoch = after, int(after.epoch)
-                loss, accuracy = float(metrics["loss"]), float(metrics["accuracy"])
+                loss, accuracy = metrics["loss"], metrics["accuracy"]
                 through = recipe.through(epoch - is_whole)
                 seconds = round(time.monotonic() - began, 3)
                 row = {"loss": loss, "accuracy": accuracy, "seconds": seconds}
@@ -151,6 +219,8 @@ def _train(opened: _runs.Opened, every: float) -> TrainState:
 
 
 def _finish(opened: _runs.Opened, state: TrainState) -> None:
+    if not _cluster.is_first():
+        return
     run, recipe, data, _ = opened
     spec = recipe.deploy(state.model)
     recipe.target.family.save(spec, run.spec)

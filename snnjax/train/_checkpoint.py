@@ -32,7 +32,7 @@ class Checkpoints:
     A step's folder has its name only once it is whole, and older ones are removed after that, so
     that there is always a whole one, wherever the process is stopped. Saving goes on in the
     background; an error in it is raised by the next call. Use it as a context manager, or `close`
-    it, to wait for the end.
+    it, to wait for the end. Of several processes one saves, all arrays of `Sharding.gather`.
 
     Args:
         path: a folder, made if it is missing.
@@ -50,7 +50,13 @@ class Checkpoints:
         self.path = Path(path).absolute()
         if self.path.exists() and not is_checkpoint(self.path) and any(self.path.iterdir()):
             raise FileExistsError(f"{path} has something else in it than checkpoints")
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            cleanup_tmp_directories=True,
+            create=False,
+            multiprocessing_options=_alone(),
+        )
         self._manager = ocp.CheckpointManager(self.path, options=options)
         self._args = ocp.args
         self._saved: int | None = None
@@ -182,6 +188,16 @@ def load_checkpoint(path: str | os.PathLike[str], like: T) -> T:
     return map_with_path(lambda p, leaf: _placed(arrays[p], leaf) if p in arrays else leaf, like)
 
 
+def _alone() -> Any:
+    """Options of orbax for a process that waits for no other one."""
+    import orbax.checkpoint as ocp
+
+    this = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
+    )
+
+
 def is_checkpoint(path: Path) -> bool:
     """Whether a folder is of checkpoints, be they whole or not."""
     return any(entry.name.partition(".")[0].isdecimal() for entry in path.iterdir())
@@ -239,7 +255,8 @@ def _read(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, np
     with extra("train"):
         import orbax.checkpoint as ocp
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
+        with ocp.Checkpointer(handler, multiprocessing_options=_alone()) as checkpointer:
             arrays = checkpointer.restore(
                 folder / _ARRAYS,
                 restore_args={

@@ -15,6 +15,7 @@ from jaxtyping import Array, Int, UInt8
 from .._checks import count, explained
 from .._typing import Key, PyTree
 from ._loop import Loss, Metrics, TrainState, make_step
+from ._sharding import Sharding
 
 POSITION_BYTES = 2**14
 """Most bytes of a loader's position, as JSON."""
@@ -43,15 +44,27 @@ def start_loading(state: TrainState) -> Loading:
 
 
 @explained
-def make_loader_step(loss: Loss, optimizer: optax.GradientTransformation) -> Step:
+def make_loader_step(
+    loss: Loss, optimizer: optax.GradientTransformation, *, sharding: Sharding | None = None
+) -> Step:
     """A compiled function that trains for one batch: step(state, batch, key) -> (state, metrics).
 
     Args:
         loss: (model, batch, key) -> (loss, metrics), as for `make_epoch`.
         optimizer: an optax optimiser. It sees only the parameters that are trained.
+        sharding: a mesh of devices, of one process or of several that all call the function. What
+            is wrong on a mesh makes the loss NaN.
     """
-    step = make_step(loss, optimizer)
-    return eqx.filter_jit(lambda state, batch, key: step(state, (batch, key)))
+    step = make_step(loss, optimizer, sharding)
+    program = eqx.filter_jit(lambda state, batch, key: step(state, (batch, key)))
+    if sharding is None:
+        return program
+
+    def run(state: TrainState, batch: PyTree, key: Key) -> tuple[TrainState, Metrics]:
+        with jax.set_mesh(sharding.mesh):
+            return program(sharding.place(state), batch, key)
+
+    return run
 
 
 @explained
@@ -77,6 +90,20 @@ def run_loader(
             if loading.steps % 1000 == 0:
                 checkpoints.save(int(loading.steps), loading)
 
+    On a mesh, every process reads its part of each batch. Batches and their order are then the same
+    on any number of processes, and a position that one of them saved is that of all:
+
+        sharding = Sharding.make("data=8")
+        part, parts = sharding.part()
+        data = grain.MapDataset.source(files).seed(0).shuffle()[: len(files) // 32 * 32].map(read)
+        data = data.batch(32 // parts)[part::parts].repeat()
+        step = make_loader_step(loss, optimizer, sharding=sharding)
+        for loading, metrics in run_loader(step, begin, data, key, place=sharding.assemble):
+            if loading.steps % 1000 == 0:
+                whole = sharding.gather(loading)
+                if jax.process_index() == 0:
+                    checkpoints.save(int(loading.steps), whole)
+
     Args:
         step: what `make_loader_step` gave.
         loading: where to begin: `start_loading`, or one that a checkpoint had.
@@ -86,8 +113,7 @@ def run_loader(
         steps: how many there are in all, those that `loading` has behind it included; None to go on
             until the loader ends.
         prefetch: batches that are read and put on the device ahead of the one in training.
-        place: puts a batch on the device, or on a mesh, as
-            `jax.make_array_from_process_local_data` does.
+        place: puts a batch on the device, or on a mesh, as `Sharding.assemble` does.
 
     Raises:
         TypeError: if `loader` is no iterable of batches.

@@ -60,13 +60,16 @@ def init_state(
     return TrainState(model, opt_state, jnp.zeros((), jnp.int32), statistics)
 
 
-def make_step(loss: Loss, optimizer: optax.GradientTransformation) -> "_Step":
+def make_step(
+    loss: Loss, optimizer: optax.GradientTransformation, sharding: Sharding | None = None
+) -> "_Step":
     """A function that trains for one batch: step(state, (batch, key)) -> (state, metrics).
 
     Args:
         loss: (model, batch, key) -> (loss, metrics), each a mean over the batch; for a state with
             running statistics (model, batch, key, statistics) -> (loss, metrics, statistics).
         optimizer: an optax optimiser. It sees only the parameters that are trained.
+        sharding: keeps the state where it is on a mesh.
     """
 
     def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
@@ -82,7 +85,7 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation) -> "_Step":
         updates, opt_state = optimizer.update(grads, state.opt_state, trained)
         model = eqx.combine(eqx.apply_updates(trained, updates), held)
         after = TrainState(model, opt_state, state.epoch, *statistics)
-        return after, {"loss": value, **metrics}
+        return (after if sharding is None else sharding.held(after)), {"loss": value, **metrics}
 
     return step
 
@@ -126,11 +129,7 @@ def make_epoch(
     if sharding is not None:
         sharding.require(batch_size)
 
-    free = make_step(loss, optimizer)
-
-    def step(state: TrainState, inputs: tuple[PyTree, Key]) -> tuple[TrainState, Metrics]:
-        after, metrics = free(state, inputs)
-        return (after if sharding is None else sharding.held(after)), metrics
+    step = make_step(loss, optimizer, sharding)
 
     def take(data: PyTree, order: Int[Array, "*batches batch_size"]) -> PyTree:
         taken = jax.tree.map(lambda x: take_along(x, order), data)

@@ -65,7 +65,7 @@ class Sharding:
         if DATA not in sizes or math.prod(sizes.values()) != devices:
             raise ValueError(
                 f"`mesh` must have an axis data, and sizes whose product is the number of devices, "
-                f"{devices}; got {text!r}"
+                f"{devices}; got {text!r}. On a CPU, JAX_NUM_CPU_DEVICES sets the number"
             )
         kinds = (AxisType.Auto,) * len(sizes)
         return cls(jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=kinds), large)
@@ -76,7 +76,7 @@ class Sharding:
         if batch_size % parts:
             raise ValueError(
                 f"`batch_size` must be a multiple of {parts}, the size of the axis '{DATA}'; got "
-                f"{batch_size}"
+                f"{batch_size}; take {-(-batch_size // parts) * parts}"
             )
 
     def of(self, state: PyTree) -> PyTree:
@@ -120,6 +120,35 @@ class Sharding:
         """A batch within a program, split along its axis for sequences."""
         spec = NamedSharding(self.mesh, P(*(None,) * axis, DATA))
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, spec), batch)
+
+    def part(self) -> tuple[int, int]:
+        """The part of each batch that this process reads, and the number of parts.
+
+        Processes that share a part, since only the axis "model" is between them, read the same.
+
+        Raises:
+            ValueError: if the devices of this process are no whole part.
+        """
+        axis, process = self.mesh.axis_names.index(DATA), jax.process_index()
+        places = np.ndenumerate(self.mesh.devices)
+        own = sorted({at[axis] for at, device in places if device.process_index == process})
+        first, size, whole = own[0], len(own), self.mesh.shape[DATA]
+        if own != list(range(first, first + size)) or first % size or whole % size:
+            raise ValueError(
+                f"`mesh` must have the devices of each process in a row of the axis '{DATA}'; "
+                f"those of process {process} are at {own} of {whole}; order its devices by process"
+            )
+        return first // size, whole // size
+
+    def assemble(self, batch: Tree) -> Tree:
+        """A batch over the mesh, of which each process has the arrays of its `part`."""
+        split, (_, parts) = NamedSharding(self.mesh, P(DATA)), self.part()
+
+        def one(x: np.ndarray) -> jax.Array:
+            shape = (len(x) * parts, *x.shape[1:])
+            return jax.make_array_from_process_local_data(split, np.asarray(x), shape)
+
+        return jax.tree.map(one, batch)
 
     def gather(self, state: Tree) -> Tree:
         """A state as arrays of this process alone. Every process must call it."""

@@ -1,7 +1,6 @@
 """Tests that need eight devices; `test_devices.py` runs them in a process that has them."""
 
 import re
-from contextlib import nullcontext
 
 import equinox as eqx
 import jax
@@ -17,7 +16,7 @@ from snnjax.train import Sharding, load_checkpoint, losses, make_epoch, save_che
 
 from ..nn import neurons
 from ..nn.test_stream import NETWORKS
-from . import training
+from . import processes, training
 from ._meshes import KINDS, assert_same, mesh_of, shard
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -168,11 +167,7 @@ LOSSES["van_rossum"] = lambda y: losses.van_rossum(y, jnp.ones_like(y), tau=2e-3
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(kind, name):
     loss = LOSSES[name]
-    # The loop in optax begins with arrays that do not vary along the axes of `jax.shard_map`.
-    refused = (name, kind) == ("ctc", "manual")
-    expected = pytest.raises(TypeError, match="manual axis types") if refused else nullcontext()
-    with expected:
-        assert_same_model(kind, network(), batch_of(3), run=lambda model, x: loss(model(x)[0]))
+    assert_same_model(kind, network(), batch_of(3), run=lambda model, x: loss(model(x)[0]))
 
 
 FRONT_ENDS = {"audio3": (Audio3(window=20), (8, 100)), "imu": (Imu(), (8, 60, 3))}
@@ -405,3 +400,34 @@ def test_what_is_no_mesh():
             Sharding.make(text)
     with pytest.raises(ValueError, match="`batch_size` must be a multiple of 8"):
         make_epoch(None, training.OPTIMIZER, 12, sharding=Sharding.make("data=8"))
+
+
+def test_the_command_on_a_mesh(tmp_path):
+    _commands = pytest.importorskip("tests.cli._commands")
+    options = _commands.settings(**processes.SETTINGS)
+    run, _ = _commands.trained(tmp_path / "run", "digits", *options, "--mesh", "data=4,model=2")
+    processes.assert_trained_as_on_one_device(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--mesh", "data=3"), "whose product is the number of devices, 8; got 'data=3'"),
+        (("--mesh", "data=8", "--set", "batch_size=12"), "`batch_size` must be a multiple of 8"),
+    ],
+)
+def test_the_command_refuses_a_mesh_before_there_is_a_folder(tmp_path, options, words):
+    _commands = pytest.importorskip("tests.cli._commands")
+    found = _commands.call("train", "digits", "--out", tmp_path / "run", *options)
+    assert found.exit_code == 2
+    assert words in found.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_a_batch():
+    sharding = Sharding.make("data=4,model=2")
+    assert sharding.part() == (0, 1)
+    batch = {"x": np.arange(24.0).reshape(8, 3)}
+    found = sharding.assemble(batch)["x"]
+    np.testing.assert_array_equal(found, batch["x"])
+    assert found.addressable_shards[0].data.shape == (2, 3)

@@ -7,6 +7,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from ..._checks import explained
+from ..._mesh import varying_as
 from ._over_time import Mask, kept
 
 
@@ -53,7 +54,11 @@ def ctc(
     logits = kept(y, mask, 0.0)[None]
     steps = jnp.ones(len(y), bool) if mask is None else mask
     absent = [jnp.asarray(~each, y.dtype)[None] for each in (steps, said)]
-    return optax.ctc_loss(logits, absent[0], labels[None], absent[1], blank_id=blank)[0]
+    # The first state of optax's loop is made of this number, and varies over devices as it does.
+    impossible = varying_as(jnp.asarray(-1e5), y)
+    return optax.ctc_loss(
+        logits, absent[0], labels[None], absent[1], blank_id=blank, log_epsilon=impossible
+    )[0]
 
 
 @explained

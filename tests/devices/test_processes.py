@@ -1,0 +1,111 @@
+"""Training in several real processes, which talk by Gloo over this machine's own network."""
+
+import time
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+from ..cli._commands import settings
+from . import processes, training
+
+DYING = "tests/devices/dying.py:Dying"
+
+
+def train(run, *options, dies=None):
+    """Start two processes of the command, of which one may die after an epoch."""
+    environment = {} if dies is None else {"SNNJAX_TEST_DIES": str(dies)}
+    return processes.train(2, *options, "--checkpoint-every", 0, environment=environment)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run of two processes that nobody stopped, and what each of them said."""
+    run = tmp_path_factory.mktemp("processes") / "run"
+    found = processes.ends(train(run, DYING, "--out", run, *settings(**processes.SETTINGS)))
+    processes.assert_all_well(found)
+    return run, found
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_device_does(whole):
+    run, ((_, first), (_, second)) = whole
+    processes.assert_trained_as_on_one_device(run)
+    assert f"wrote {run}/" in first
+    assert "training" not in second
+    assert "wrote" not in second
+    assert {"xylo.json", "summary.txt"} <= {path.name for path in run.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(whole, tmp_path):
+    run = tmp_path / "run"
+    options = (DYING, "--out", run, *settings(**processes.SETTINGS))
+    _, second = started = train(run, *options, dies=1)
+    assert second.wait(processes.LONGEST) == -9
+    killed = time.monotonic()
+    (status, said), _ = processes.ends(started, 60)
+    assert time.monotonic() - killed < 60
+    assert status == 2, said
+    assert "error: another process has ended, or is not reached;" in said
+    assert f"--resume {run}" in said
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 1
+    processes.assert_all_well(processes.ends(train(run, "--resume", run)))
+    assert (run / "xylo.json").read_bytes() == (whole[0] / "xylo.json").read_bytes()
+    both = [jax.tree.leaves(processes.state_of(at)) for at in (run, whole[0])]
+    for found, wanted in zip(*both, strict=True):
+        if eqx.is_array(found):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.slow
+def test_processes_with_other_settings_are_refused(tmp_path):
+    both = lambda at, i: [  # noqa: E731
+        *processes.COMMAND,
+        *("train", "digits", "--out", str(tmp_path / "run"), "--seed", str(i)),
+        *("--coordinator", at, "--processes", "2", "--process", str(i)),
+        *settings(**processes.SETTINGS),
+    ]
+    for status, said in processes.ends(processes.start(2, both)):
+        assert status == 2, said
+        assert "`seed` is not the same in all processes: that of process 1 is not" in said
+
+
+@pytest.mark.long
+def test_four_processes_train_as_one_device_does(tmp_path):
+    processes.assert_all_well(processes.ends(processes.perform("by_hand", tmp_path, 4)))
+    state, losses = training.train()
+    with np.load(tmp_path / "trained.npz") as found:
+        np.testing.assert_allclose(found["losses"], losses, rtol=0, atol=1e-5)
+        for i, wanted in enumerate(jax.tree.leaves(eqx.filter(state.model, eqx.is_array))):
+            np.testing.assert_allclose(found[f"arr_{i}"], wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_batches_are_the_same_on_any_number_of_processes():
+    wanted = processes.dataset(0, 1)
+    for parts in (2, 4):
+        each = [processes.dataset(part, parts) for part in range(parts)]
+        for i in range(processes.STEPS):
+            found = np.concatenate([data[i]["x"] for data in each])
+            np.testing.assert_array_equal(found, wanted[i]["x"])
+
+
+@pytest.mark.slow
+def test_a_run_through_grain_goes_on_in_another_number_of_processes(tmp_path):
+    weights = []
+    for way in ("whole", "killed"):
+        (tmp_path / way).mkdir()
+    # The step 8 is in the middle of the second epoch.
+    (status, said), (killed, _) = processes.ends(
+        processes.perform("through_grain", tmp_path / "killed", 2, stop=8)
+    )
+    assert killed == 9
+    assert status not in (0, None), said
+    (last,) = [8] if (tmp_path / "killed/checkpoint/8").exists() else [7]
+    assert not (tmp_path / f"killed/checkpoint/{last + 1}").exists()
+    for way in ("whole", "killed"):
+        processes.through_grain(tmp_path / way, 0)
+        weights.append(np.load(tmp_path / way / "weights.npy"))
+    np.testing.assert_allclose(*weights, rtol=0, atol=1e-6)
