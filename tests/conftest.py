@@ -26,6 +26,7 @@ NEEDS = {
     "datasets/test_digits.py": "sklearn",
     "datasets/test_event_page.py": "tonic",
     "datasets/test_recordings.py": "tonic",
+    "devices/test_processes.py": "grain",
     "faults/test_kills.py": "typer",
     "faults/test_saves.py": "orbax",
     "interop/test_nir.py": "nir",

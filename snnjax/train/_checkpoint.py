@@ -17,13 +17,12 @@ import numpy as np
 from .._checks import explained
 from .._extras import extra
 from .._tree import leaves_with_path, map_with_path
+from ._steps import alone, is_checkpoint, is_old, newest_step, sync
 
 T = TypeVar("T")
 
 _FORMAT, _VERSION = "snnjax-checkpoint", 2
 _ARRAYS, _CONTENTS = "arrays", "contents"
-_OLD = "_METADATA"
-"""A file that checkpoints of version 1 have at their top, and those of version 2 further below."""
 
 
 class Checkpoints:
@@ -55,7 +54,7 @@ class Checkpoints:
             max_to_keep=keep,
             cleanup_tmp_directories=True,
             create=False,
-            multiprocessing_options=_alone(),
+            multiprocessing_options=alone(),
         )
         self._manager = ocp.CheckpointManager(self.path, options=options)
         self._args = ocp.args
@@ -126,7 +125,7 @@ class Checkpoints:
         saved, self._saved = self._saved, None
         self._manager.wait_until_finished()
         if saved is not None:
-            _sync(self.path / str(saved))
+            sync(self.path / str(saved))
 
 
 @explained
@@ -188,33 +187,6 @@ def load_checkpoint(path: str | os.PathLike[str], like: T) -> T:
     return map_with_path(lambda p, leaf: _placed(arrays[p], leaf) if p in arrays else leaf, like)
 
 
-def _alone() -> Any:
-    """Options of orbax for a process that waits for no other one."""
-    import orbax.checkpoint as ocp
-
-    this = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
-    )
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a folder is of checkpoints, be they whole or not."""
-    return any(entry.name.partition(".")[0].isdecimal() for entry in path.iterdir())
-
-
-def is_old(path: Path) -> bool:
-    """Whether a folder is a checkpoint of version 1."""
-    return (path / _OLD).exists()
-
-
-def newest_step(path: Path) -> int | None:
-    """The newest step in a folder of checkpoints; None if there is none."""
-    if not path.is_dir():
-        return None
-    return max((int(p.name) for p in path.iterdir() if p.name.isdecimal()), default=None)
-
-
 def _is_array(leaf: Any) -> bool:
     return eqx.is_array(leaf) or isinstance(leaf, np.ndarray | jax.ShapeDtypeStruct)
 
@@ -255,8 +227,8 @@ def _read(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, np
     with extra("train"):
         import orbax.checkpoint as ocp
     try:
-        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
-        with ocp.Checkpointer(handler, multiprocessing_options=_alone()) as checkpointer:
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone())
+        with ocp.Checkpointer(handler, multiprocessing_options=alone()) as checkpointer:
             arrays = checkpointer.restore(
                 folder / _ARRAYS,
                 restore_args={
@@ -314,16 +286,6 @@ def _placed(array: np.ndarray, like: Any) -> Any:
         return jax.random.wrap_key_data(jnp.asarray(array), impl=like.dtype)
     committed = isinstance(like, jax.Array) and like.committed
     return jax.device_put(array, like.sharding) if committed else jnp.asarray(array)
-
-
-def _sync(folder: Path) -> None:
-    """Have the files of a folder on the disk, and their names."""
-    for entry in (*folder.rglob("*"), folder, folder.parent):
-        handle = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 @contextlib.contextmanager

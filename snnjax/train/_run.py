@@ -13,7 +13,7 @@ from typing import Any, Self
 from .._checks import parse_json, read_json
 from .._extras import extra
 from .._files import write_whole
-from ._checkpoint import is_old, newest_step
+from ._steps import is_old, newest_step
 from ._target import Target
 
 _FORMAT, _VERSION = "snnjax-run", 2

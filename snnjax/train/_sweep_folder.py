@@ -16,13 +16,14 @@ import numpy as np
 from .. import transforms
 from .._checks import parse_json, read_json
 from .._files import write_whole
-from ._checkpoint import Checkpoints, load_checkpoint, newest_step
+from ._checkpoint import Checkpoints, load_checkpoint
 from ._fit import Data
 from ._front_end import front_end_text
 from ._loop import Metrics, TrainState
 from ._members import Members
 from ._recipe import Recipe
 from ._run import Run, locked
+from ._steps import newest_step
 from ._sweep import (
     Outcome,
     Swept,

@@ -16,7 +16,7 @@ from snnjax.train import Sharding, load_checkpoint, losses, make_epoch, save_che
 
 from ..nn import neurons
 from ..nn.test_stream import NETWORKS
-from . import processes, training
+from . import training
 from ._meshes import KINDS, assert_same, mesh_of, shard
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -374,7 +374,7 @@ def test_an_epoch_of_data_that_are_split_over_a_mesh(kind):
         state = shard(training.start(), mesh)
         data = shard(training.data(), mesh, "data")
         with jax.numpy_dtype_promotion("standard"):
-            state, metrics = epoch(state, data, shard(training.KEY, mesh))
+            state, metrics = epoch(state, data, shard(jax.random.key(training.SEED), mesh))
     training.assert_trained_alike((state, [float(metrics["loss"])]), wanted)
 
 
@@ -404,6 +404,7 @@ def test_what_is_no_mesh():
 
 def test_the_command_on_a_mesh(tmp_path):
     _commands = pytest.importorskip("tests.cli._commands")
+    processes = pytest.importorskip("tests.devices.processes")
     options = _commands.settings(**processes.SETTINGS)
     run, _ = _commands.trained(tmp_path / "run", "digits", *options, "--mesh", "data=4,model=2")
     processes.assert_trained_as_on_one_device(run)

@@ -6,6 +6,7 @@ The first process writes what training gave to FOLDER. A process above 0 dies at
 loader, if that is not 0, as if killed.
 """
 
+import dataclasses
 import json
 import os
 import socket
@@ -19,9 +20,9 @@ import jax
 import numpy as np
 import optax
 
+from snnjax.cli._cluster import ending_together, join, together
 from snnjax.train import (
     Checkpoints,
-    Sharding,
     init_state,
     load_checkpoint,
     make_loader_step,
@@ -124,9 +125,9 @@ def assert_trained_as_on_one_device(run):
 SEQUENCES, BATCH, STEPS = 22, 4, 17
 
 
-def by_hand(folder, stop):
+def by_hand(folder, stop, sharding):
     """Two epochs, with all but the smallest weights split."""
-    sharding = Sharding.make(f"data={jax.device_count() // 2},model=2", large=100)
+    sharding = dataclasses.replace(sharding, large=100)
     state, losses = training.train(sharding)
     whole = sharding.gather(state)
     if jax.process_index() == 0:
@@ -143,13 +144,13 @@ def dataset(part, parts):
     return items.batch(BATCH // parts)[part::parts].repeat()
 
 
-def through_grain(folder, stop):
+def through_grain(folder, stop, sharding):
     """Steps from where the folder's checkpoint is, with a checkpoint after each."""
-    sharding = Sharding.make(f"data={jax.device_count()}")
     optimizer = optax.adam(1e-2)
     begin = start_loading(init_state(eqx.nn.Linear(4, 2, key=jax.random.key(0)), optimizer))
-    if (folder / "checkpoint").exists():
-        begin = load_checkpoint(folder / "checkpoint", begin)
+    with together():  # none begins to save before all have looked
+        if (folder / "checkpoint").exists():
+            begin = load_checkpoint(folder / "checkpoint", begin)
     step = make_loader_step(script.loss, optimizer, sharding=sharding)
     data, key, first = dataset(*sharding.part()), jax.random.key(1), jax.process_index() == 0
     checkpoints = Checkpoints(folder / "checkpoint") if first else None
@@ -167,12 +168,13 @@ def through_grain(folder, stop):
 
 
 TASKS = {"by_hand": by_hand, "through_grain": through_grain}
+MESHES = {"by_hand": "data=2,model=2", "through_grain": None}
 
 
 def main(task, folder, at, count, process, stop):
-    if int(count) > 1:
-        jax.distributed.initialize(at, int(count), int(process), heartbeat_timeout_seconds=10)
-    TASKS[task](Path(folder), int(stop))
+    sharding = join(MESHES[task], at, int(count), int(process))
+    with ending_together("start all again"):
+        TASKS[task](Path(folder), int(stop), sharding)
 
 
 if __name__ == "__main__":

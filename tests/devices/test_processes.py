@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from snnjax.train import Sharding
+
 from ..cli._commands import settings
 from . import processes, training
 
@@ -98,14 +100,15 @@ def test_a_run_through_grain_goes_on_in_another_number_of_processes(tmp_path):
     for way in ("whole", "killed"):
         (tmp_path / way).mkdir()
     # The step 8 is in the middle of the second epoch.
-    (status, said), (killed, _) = processes.ends(
+    (status, said), (killed, words) = processes.ends(
         processes.perform("through_grain", tmp_path / "killed", 2, stop=8)
     )
-    assert killed == 9
+    assert killed == 9, words
     assert status not in (0, None), said
     (last,) = [8] if (tmp_path / "killed/checkpoint/8").exists() else [7]
     assert not (tmp_path / f"killed/checkpoint/{last + 1}").exists()
     for way in ("whole", "killed"):
-        processes.through_grain(tmp_path / way, 0)
+        with jax.numpy_dtype_promotion("standard"):
+            processes.through_grain(tmp_path / way, 0, Sharding.make("data=1"))
         weights.append(np.load(tmp_path / way / "weights.npy"))
     np.testing.assert_allclose(*weights, rtol=0, atol=1e-6)

@@ -11,7 +11,7 @@ from snnjax.hardware import xylo
 from snnjax.train import init_state, make_epoch, run_epochs
 
 OPTIMIZER = optax.adam(1e-3)
-KEY = jax.random.key(2)
+SEED = 2
 
 
 def data(n=160):
@@ -49,7 +49,7 @@ def train(sharding=None, through="float", epochs=2, state=None):
     epoch = make_epoch(loss_through(through), OPTIMIZER, 16, sharding=sharding)
     losses, state = [], start() if state is None else state
     with jax.numpy_dtype_promotion("standard"):
-        for after, metrics in run_epochs(epoch, state, data(), epochs, KEY):
+        for after, metrics in run_epochs(epoch, state, data(), epochs, jax.random.key(SEED)):
             state = after
             losses.append(float(metrics["loss"]))
     return state, losses
