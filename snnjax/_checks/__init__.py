@@ -22,7 +22,12 @@ from ._bytes import (
     read_bytes as read_bytes,
     require_file as require_file,
 )
-from ._counts import require_counts as require_counts, whole as whole, wholes as wholes
+from ._counts import (
+    numbers_of as numbers_of,
+    require_counts as require_counts,
+    whole as whole,
+    wholes as wholes,
+)
 from ._explained import explained as explained, of_kind as of_kind
 from ._text import (
     parse_json as parse_json,

@@ -1,6 +1,6 @@
 """Checks of arguments. Each error names the argument, the value and the fix."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -66,7 +66,9 @@ def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
 def choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """Require one of `choices`."""
     choices = tuple(choices)
-    require(value in choices, name, value, f"one of {', '.join(map(repr, choices))}")
+    # What cannot be hashed, such as an array, may not compare as one.
+    known = isinstance(value, Hashable) and value in choices
+    require(known, name, value, f"one of {', '.join(map(repr, choices))}")
 
 
 def names_among(name: str, value: Sequence[str], choices: Iterable[str]) -> tuple[str, ...]:

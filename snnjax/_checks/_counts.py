@@ -63,3 +63,19 @@ def wholes(name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
     if len(entries) != length:
         raise ValueError(f"`{name}` must be {length} integers; got {value!r}")
     return tuple(whole(f"{name}[{i}]", entry, least) for i, entry in enumerate(entries))
+
+
+def numbers_of(value: Any) -> Any:
+    """`value` as an array of NumPy if it holds real numbers; otherwise as it is.
+
+    Raises:
+        ValueError: if an integer does not fit in 32 bits.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        return value
+    whole = array.dtype.kind in "iu" and array.size > 0
+    if whole and not -1 - MAX_INT32 <= array.min() <= array.max() <= MAX_INT32:
+        raise ValueError(f"integers must fit in 32 bits; got {array.min()} to {array.max()}")
+    return value if array.dtype.kind in "OUSc" else array

@@ -61,12 +61,12 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
     def clearer(error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception:
         """The error to raise, from another one or the same."""
-        own = _is_own(error)
+        own = _is_own(error) and _is_raised(error)
         if _passes(error) or (own and "`" in str(error)) or _is_within():
             return error
         given = list(_all_given(signature, args, kwargs))
         found: Exception | None = _of_wrong_kind(given)
-        if found is None and given and not (own and _is_raised(error)) and _is_inside(error):
+        if found is None and given and not own and _is_inside(error):
             found = _shown(error, function, given)
         return found or error
 

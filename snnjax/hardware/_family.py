@@ -15,6 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
+from .._checks import numbers_of
 from .._typing import PyTree
 from ._describe import describe_spec
 
@@ -112,17 +113,15 @@ class Spec(eqx.Module):
 def as_array(value: ArrayLike | None) -> Array | None:
     """`value` as an array of JAX, its integers as int32; the converter of a spec's fields.
 
+    What holds no numbers stays as it is, for the check of the spec to name the field.
+
     Raises:
         ValueError: if an integer does not fit in 32 bits.
     """
-    if value is None:
-        return None
-    if not isinstance(value, jax.Array):
-        value = np.asarray(value)
-        whole = value.dtype.kind in "iu" and value.size > 0
-        if whole and not -1 - MAX_INT32 <= value.min() <= value.max() <= MAX_INT32:
-            raise ValueError(f"integers must fit in 32 bits; got {value.min()} to {value.max()}")
-    array = jnp.asarray(value)
+    found = value if value is None or isinstance(value, jax.Array) else numbers_of(value)
+    if not isinstance(found, jax.Array | np.ndarray):
+        return found
+    array = jnp.asarray(found)
     return array.astype(jnp.int32) if jnp.issubdtype(array.dtype, jnp.integer) else array
 
 

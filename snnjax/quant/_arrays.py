@@ -1,6 +1,6 @@
 """Helpers of all quantisers: number types, axes, dtypes, checks."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from numbers import Integral, Number
 from typing import Any, TypeAlias
 
@@ -149,6 +149,6 @@ def between(name: str, value: Any, low: float, high: float, expected: str) -> No
 def choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     choices = tuple(choices)
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"`{name}` must be one of {listed}; got {value!r}")

@@ -89,17 +89,17 @@ def test_lists_within_lists_are_opened():
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        ([torch_linear(), leaky(state_quant=True)], r"module 1, Leaky: `state_quant` must be off"),
-        ([leaky(inhibition=True)], "module 0, Leaky: `inhibition` must be off"),
+        ([torch_linear(), leaky(state_quant=True)], r"number 1, Leaky: `state_quant` must be off"),
+        ([leaky(inhibition=True)], "number 0, Leaky: `inhibition` must be off"),
         ([leaky(graded_spikes_factor=2.0)], "`graded_spikes_factor` must be 1; got 2.0"),
         ([leaky(beta=0.0)], "decays must be above 0"),
         (
             [[torch_linear(), module("torch.nn", "LSTM")]],
-            "module 0.1, LSTM: there is no layer .* Li",
+            "number 0.1, LSTM: there is no layer .* Li",
         ),
-        ([module("lava.lib", "LIF")], "module 0, LIF: .* of lava, there is: torch"),
-        ([torch_linear(), leaky(beta=np.ones(4))], "module 1, Leaky: "),
-        ([torch_linear(), torch_linear()], "module 1, Linear: "),
+        ([module("lava.lib", "LIF")], "number 0, LIF: .* of lava, there is: torch"),
+        ([torch_linear(), leaky(beta=np.ones(4))], "number 1, Leaky: "),
+        ([torch_linear(), torch_linear()], "number 1, Linear: "),
     ],
 )
 def test_what_has_no_layer_is_refused_by_number_and_class(modules, message):

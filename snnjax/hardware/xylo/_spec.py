@@ -1,5 +1,6 @@
 """The network that a Xylo chip holds."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -9,7 +10,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Int, Real
 
-from ..._checks import explained
+from ..._checks import explained, of_kind
 from .. import _family
 from .._family import as_array
 from ._chips import Chip
@@ -98,6 +99,9 @@ class Spec(_family.Spec):
 
     @explained
     def __check_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) is None:
+                of_kind(field.name, None, field.type)
         if self.w_in.ndim != 3 or self.w_out.ndim != 2:
             raise ValueError(
                 "`w_in` must have the shape (inputs, hidden, synapses) and `w_out` "

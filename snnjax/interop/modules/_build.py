@@ -73,7 +73,7 @@ def from_modules(
                 shape = output_shape(layer, shape)
         except (ValueError, TypeError, AttributeError) as error:
             name = type(module).__name__
-            raise ValueError(f"module {place}, {name}: {error}") from None
+            raise ValueError(f"`modules`, number {place}, {name}: {error}") from None
         layers += new
     return Sequential(*layers)
 

@@ -290,3 +290,9 @@ def test_a_spec_can_be_made_under_jit(make_fitting):
     made = jax.jit(lambda s: dataclasses.replace(s, w_out=s.w_out // 2))(spec)
     assert made.quantized
     assert (made.n_inputs, made.n_hidden, made.n_outputs, made.n_synapses) == (3, 6, 2, 2)
+
+
+def test_what_is_no_number_is_named_at_construction(make_spec):
+    for name, value in (("w_in", "abc"), ("dash_mem", None), ("bias", [[1.0], [1.0, 2.0]])):
+        with pytest.raises(TypeError, match=f"`{name}` must be an array of real numbers"):
+            make_spec(**{name: value})
