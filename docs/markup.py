@@ -17,6 +17,8 @@ COPIED = {
 }
 """Pages of the site that lie elsewhere in the repository."""
 
+SKIPPED = re.compile(r"<!-- not run: ([^\n]+) -->\n```python\n(.*)")
+"""A block of code that the tests leave out: the reason, and its first line."""
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)((?:#[^)]*)?)\)")
 ARRAY_LIKE = re.compile(
     r"~?[\w.]*Array \| ~?[\w.]*ndarray( \| ~?[\w.]*(bool|number|int|float|complex))+"
@@ -39,6 +41,20 @@ def copy_pages(folder: Path) -> None:
     listed = "\n".join(names)
     text = f"# Notebooks\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
     (folder / "notebooks.md").write_text(text)
+
+
+def list_skipped(folder: Path) -> list[str]:
+    """Write the page of the blocks of code that no test runs, and return its rows."""
+    pages = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+    rows = [
+        f"| {page.relative_to(ROOT).as_posix()} | `{line.strip()}` | {reason} |"
+        for page in pages
+        for reason, line in SKIPPED.findall(page.read_text())
+    ]
+    head = "Every block of Python on these pages runs in the tests, but for those below.\n\n"
+    table = "| Page | First line | Reason |\n|---|---|---|\n" + "\n".join(rows)
+    (folder / "not_run.md").write_text(f"# Code that is not run\n\n{head}{table}\n")
+    return rows
 
 
 def relink(text: str, where: Path, to: Path) -> str:

@@ -9,7 +9,19 @@ from .._checks import read_array
 from ..codegen import c, program
 from ..hardware import family
 from ..train import Run
-from . import _fidelity, _inspect, _listen, _mismatch, _pages, _plan, _report, _runs, _sweep, _train
+from . import (
+    _cost,
+    _fidelity,
+    _inspect,
+    _listen,
+    _mismatch,
+    _pages,
+    _plan,
+    _report,
+    _runs,
+    _sweep,
+    _train,
+)
 from ._options import RunArgument, one_line_errors
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ app.command()(_sweep.sweep)
 app.command()(_plan.plan)
 app.command()(_inspect.inspect)
 app.command()(_fidelity.fidelity)
+app.command()(_cost.cost)
 app.command()(_mismatch.mismatch)
 app.command()(_listen.listen)
 app.command()(_pages.report)

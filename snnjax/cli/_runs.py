@@ -203,7 +203,13 @@ def reopen(folder: Path, *, to_train: bool = False) -> Opened:
     recipe = recipe_of(run)
     rules = transforms.load(run.plan) if run.plan.exists() else None
     front_end_of(run, recipe)
-    data = recipe.load_data()
+    try:
+        data = recipe.load_data()
+    except FileNotFoundError as error:
+        if run.settings.get("data") is None:
+            raise
+        cure = f"`snnjax train --resume {folder} --data PLACE` tells the run where its data are"
+        raise FileNotFoundError(f"{error}; {cure}") from error
     state = recipe.start(data, rules)
     if run.has_checkpoint or not to_train:
         state = load_checkpoint(run.checkpoint, state)

@@ -67,7 +67,10 @@ def train(
         Through | None,
         typer.Option(help="What all epochs go through: nothing, a plan, or the chip's integers."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="File or folder with the data.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="File or folder with the data; with `--resume`, where they are now."),
+    ] = None,
     spikes_per_neuron: Annotated[
         float | None, typer.Option(help="Spikes per neuron and step that cost nothing in training.")
     ] = None,
@@ -104,8 +107,10 @@ def train(
     with one_line_errors():
         if resume is not None and not show_help:
             own = {"recipe": recipe, "config": config, "set": assignments, "out": out, "plan": plan}
-            _runs.refuse_with_resume(k for k, v in {**own, **flags}.items() if v)
-            made = _runs.recipe_of(Run.open(resume))
+            own |= {k: v for k, v in flags.items() if k != "data"}
+            _runs.refuse_with_resume(k for k, v in own.items() if v)
+            run = Run.open(resume)
+            made = _runs.recipe_of(run if data is None else run.with_data(data))
             folder, name = resume, ""
         else:
             values = {} if config is None else read_toml(config)

@@ -103,7 +103,7 @@ def examine(run: Run, recipe: Recipe, data: Data, trained: Trained, *, draws: in
             activity=activity,
             vmem=vmem,
             fidelity=fidelity(recipe, trained, spec, data),
-            cost=_cost(target.family, spec, rasters, trace),
+            cost=cost(target.family, spec, rasters, trace),
             parameters=tuple(recipe.report(trained)),
             mismatch=_mismatch(recipe, trained, data, draws) if draws else None,
         )
@@ -130,13 +130,22 @@ def _margins(counts: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return own - others.max(1)
 
 
-def _cost(family: Any, spec: Any, rasters: np.ndarray, trace: Any) -> Cost | None:
+def cost(family: Any, spec: Any, rasters: np.ndarray, trace: Any, **options: Any) -> Cost | None:
+    """The cost of recordings on a chip, given their trace; None where its family does not count.
+
+    Args:
+        family: the module of the chip's family.
+        spec: the integers.
+        rasters: the recordings, of whose trace the last steps may be silent.
+        trace: from the simulator.
+        **options: arguments of the family's own `cost`.
+    """
     if not hasattr(family, "cost"):
         return None
     # The trace has silent steps at its end, for the steps by which the readout lags.
     late = np.shape(trace.spikes_out)[1] - rasters.shape[1]
     padded = np.pad(rasters, ((0, 0), (0, late), *[(0, 0)] * (rasters.ndim - 2)))
-    found: Cost = family.cost(spec, padded, trace=trace)
+    found: Cost = family.cost(spec, padded, trace=trace, **options)
     return found
 
 

@@ -76,9 +76,7 @@ class Run:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         temporary.mkdir()
         made = cls(temporary, recipe, dict(settings))
-        header = {"format": _FORMAT, "version": _VERSION, "recipe": recipe}
-        text = json.dumps({**header, "settings": made.settings}, indent=2) + "\n"
-        write_whole(temporary / "config.json", text)
+        made._write_settings()
         if plan is not None:
             write_whole(made.plan, plan)
         if front_end is not None:
@@ -120,6 +118,32 @@ class Run:
         except ValueError as error:
             raise ValueError(f"{header}: {error}") from None
         return cls(path, recipe, settings)
+
+    def with_data(self, data: str | os.PathLike[str]) -> Self:
+        """The run with its data at another place, as after a move to another machine.
+
+        Its settings keep the place. That the data are the same is up to the caller.
+
+        Args:
+            data: the file or folder.
+
+        Raises:
+            ValueError: if the run has no data of its own.
+            FileNotFoundError: if there is nothing at `data`.
+        """
+        if self.settings.get("data") is None:
+            raise ValueError(f"`data` has no use: {self.path} was not trained on a file or folder")
+        place = os.path.abspath(data)
+        if not os.path.exists(place):
+            raise FileNotFoundError(f"{place} does not exist")
+        moved = dataclasses.replace(self, settings={**self.settings, "data": place})
+        moved._write_settings()
+        return moved
+
+    def _write_settings(self) -> None:
+        header = {"format": _FORMAT, "version": _VERSION, "recipe": self.recipe}
+        text = json.dumps({**header, "settings": self.settings}, indent=2) + "\n"
+        write_whole(self.path / "config.json", text)
 
     @property
     def has_checkpoint(self) -> bool:

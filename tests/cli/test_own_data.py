@@ -1,7 +1,9 @@
 """The pages on commands and on one's own data: the files they make, and the commands they show."""
 
+import json
 import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from snnjax.cli import _runs
 from snnjax.hardware import dynapcnn, xylo
+from snnjax.train import Run
 
 from ._commands import call, settings, trained
 
@@ -50,6 +53,27 @@ def test_a_file_of_rasters_trains_for_xylo(folder):
     assert xylo.load(run / "xylo.json").w_in.shape == (8, 16, 1)
     result = call("simulate", run)
     assert f"{found} of {total} right" in result.output, result.output
+
+
+def test_a_run_goes_on_where_its_data_lie_elsewhere(folder, tmp_path):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere.npz"
+    data = tmp_path / "gestures.npz"
+    shutil.copy2(folder / "gestures.npz", data)
+    trained(run, "arrays", "--data", data, *SMALL)
+    data.rename(elsewhere)
+    lost = call("report", run)
+    assert lost.exit_code == 2
+    assert "--data PLACE` tells the run where its data are" in lost.output
+    assert call("train", "--resume", run, "--data", elsewhere).exit_code == 0
+    assert Run.open(run).settings["data"] == str(elsewhere)
+    result = call("cost", run, "--out", tmp_path / "cost.json")
+    assert "spikes per neuron and step" in result.output
+    assert json.loads((tmp_path / "cost.json").read_text())["recordings"] == 40
+    assert "`--dt` has no use" in call("cost", run, "--dt", 1e-3).output
+    nowhere = call("train", "--resume", run, "--data", data)
+    assert "does not exist" in nowhere.output
+    with pytest.raises(ValueError, match="`data` has no use"):
+        Run(run, "digits", {"chip": "audio3"}).with_data(elsewhere)
 
 
 def test_a_list_of_events_trains_for_speck(folder):

@@ -2,9 +2,13 @@
 
 import html.parser
 import itertools
+import json
+import os
 import re
 import shutil
 import subprocess
+import urllib.parse
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,6 +21,7 @@ from snnjax import report
 from snnjax.train import Data, Run
 from snnjax.train.recipes import Digits, Images
 
+AXE = Path(os.environ.get("SNNJAX_AXE", "node_modules/axe-core/axe.min.js"))
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -203,3 +208,32 @@ def test_a_browser_shows_it(page, tmp_path, width):
     assert picture.exists(), done.stderr.decode()[-2000:]
     assert picture.stat().st_size > 20_000
     assert b"CONSOLE" not in done.stderr
+
+
+RUN_AXE = """<script>axe.run().then(found => {
+    const told = found.violations.map(v => [v.id, v.help, v.nodes.map(n => n.html)]);
+    const answer = {violations: told, passes: found.passes.length};
+    document.title = "axe:" + encodeURIComponent(JSON.stringify(answer));
+});</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="Debian's chromium is not installed")
+@pytest.mark.skipif(not AXE.exists(), reason="npm's axe-core is missing; SNNJAX_AXE is its file")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_people_out(page, tmp_path, scheme):
+    script = f"<script>{AXE.read_text()}</script>{RUN_AXE}"
+    file = tmp_path / "report.html"
+    file.write_text(page.replace("</body>", f"{script}</body>"))
+    number = {"dark": 0, "light": 1}[scheme]
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
+    quiet = ("--disable-background-networking", "--disable-component-update")
+    own = f"--user-data-dir={tmp_path}", f"--blink-settings=preferredColorScheme={number}"
+    wait = ("--dump-dom", "--virtual-time-budget=30000")
+    command = [BROWSER, *flags, *quiet, *own, *wait, file.as_uri()]
+    done = subprocess.run(command, capture_output=True, timeout=180, check=False)
+    told = re.search(r"<title>axe:([^<]*)</title>", done.stdout.decode())
+    assert told, done.stderr.decode()[-2000:]
+    found = json.loads(urllib.parse.unquote(told[1]))
+    assert found["violations"] == []
+    assert found["passes"] > 15
