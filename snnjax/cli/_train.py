@@ -129,6 +129,8 @@ def train(
         with _cluster.together():
             if sharding is not None:
                 sharding.require(made.batch_size)
+                if made.loader != "memory":
+                    raise ValueError(f"`loader` on a mesh must be memory; got {made.loader!r}")
             if resume is not None:
                 opened = _reopen(resume, stack)
             else:

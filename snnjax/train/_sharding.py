@@ -1,6 +1,7 @@
 """Training on a mesh of devices: the batch over one of its axes, large weights over another."""
 
 import dataclasses
+import functools
 import math
 from typing import Self, TypeVar
 
@@ -153,7 +154,7 @@ class Sharding:
     def gather(self, state: Tree) -> Tree:
         """A state as arrays of this process alone. Every process must call it."""
         arrays, rest = eqx.partition(state, eqx.is_array)
-        whole = jax.jit(lambda x: x, out_shardings=NamedSharding(self.mesh, P()))(arrays)
+        whole = _everywhere(arrays, NamedSharding(self.mesh, P()))
         return eqx.combine(jax.tree.map(_local, whole), rest)
 
 
@@ -164,6 +165,12 @@ def _put(x: jax.Array, sharding: NamedSharding) -> jax.Array:
         return jax.device_put(x, sharding)
     held = np.asarray(x)
     return jax.make_array_from_callback(held.shape, sharding, lambda index: held[index])
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _everywhere(arrays: PyTree, sharding: NamedSharding) -> PyTree:
+    """The arrays on every device. One program for all calls, since it is a function of the file."""
+    return jax.lax.with_sharding_constraint(arrays, sharding)
 
 
 def _local(x: jax.Array) -> jax.Array:
