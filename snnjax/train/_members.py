@@ -85,21 +85,23 @@ class Members:
         Yields:
             The state and the metrics after each epoch, each with an entry for every member.
         """
-        first = self.recipes[0]
-        data = self._data[0].train if self._shares_data else _stacked([d.train for d in self._data])
-        keys = jnp.stack([jax.random.key(recipe.seed + 1) for recipe in self.recipes])
-        shared, own = (data, None) if self._shares_data else (None, data)
-        inputs = (
-            self._placed(_Own(_differing(self.recipes), own, keys), MEMBERS),
-            self._placed(shared),
-        )
-        state = self._placed(state, MEMBERS)
-        for stage in first.schedule:
-            epoch = _make_epoch(first, stage.through)
+        inputs, state = self._inputs(), self._placed(state, MEMBERS)
+        for stage in self.recipes[0].schedule:
+            epoch = _make_epoch(self.recipes[0], stage.through)
             while _epoch_of(state) < stage.end:
                 with jax.set_mesh(self._mesh):
                     state, metrics = epoch(state, *inputs)
                 yield state, metrics
+
+    def _inputs(self) -> "tuple[_Own, PyTree]":
+        """The inputs of an epoch: those of each member, and the data that all share."""
+        keys = jnp.stack([jax.random.key(recipe.seed + 1) for recipe in self.recipes])
+        settings = _differing(self.recipes)
+        if self._shares_data:
+            own = _Own(settings, None, keys)
+            return self._placed(own, MEMBERS), self._placed(self._data[0].train)
+        data = _stacked([data.train for data in self._data])
+        return self._placed(_Own(settings, data, keys), MEMBERS), None
 
     def _placed(self, tree: PyTree, *axes: str) -> PyTree:
         arrays, rest = eqx.partition(tree, eqx.is_array)

@@ -13,9 +13,12 @@ from snnjax import DSRIF, DSRLIF, IAF, LIF, Sequential, nn, quant, record, run_c
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.xylo.frontend import Audio3, Imu
 from snnjax.train import Sharding, load_checkpoint, losses, make_epoch, save_checkpoint
+from snnjax.train._members import Members, _make_epoch
+from snnjax.train._sweep import members_of
 
 from ..nn import neurons
 from ..nn.test_stream import NETWORKS
+from ..train.test_sweep import Bumps
 from . import training
 from ._meshes import KINDS, assert_same, mesh_of, shard
 
@@ -434,3 +437,21 @@ def test_parts_of_a_batch():
     found = sharding.assemble(batch)["x"]
     np.testing.assert_array_equal(found, batch["x"])
     assert found.addressable_shards[0].data.shape == (2, 3)
+
+
+def test_members_of_a_sweep_are_split_over_the_devices_and_move_nothing():
+    with jax.numpy_dtype_promotion("standard"):
+        recipes = members_of(Bumps(stages="plan:1"), {"bits": [2, 8]}, 4)
+        group, alone = Members(recipes), Members(recipes[5:6])
+        ((state, metrics),) = group.train(group.start())
+        ((wanted, one),) = alone.train(alone.start())
+        weight = state.model.network.layers[0].weight
+        assert {shard.data.shape[0] for shard in weight.addressable_shards} == {1}
+        np.testing.assert_allclose(metrics["loss"][5], one["loss"][0], rtol=1e-5)
+        np.testing.assert_allclose(
+            weight[5], wanted.model.network.layers[0].weight[0], rtol=1e-4, atol=1e-5
+        )
+        with jax.set_mesh(group._mesh):
+            epoch = eqx.filter_jit(_make_epoch(recipes[0], "plan"))
+            text = epoch.lower(state, *group._inputs()).compile().compiled.as_text()
+        assert not re.search("all-gather|all-reduce|all-to-all|collective-permute", text)
