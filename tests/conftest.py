@@ -18,7 +18,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 MANY_MAPS = 42_000
 MUCH_MEMORY = 2 * 2**30
 MOST_BYTES_KEPT = 2 * 2**30
-QUICK = "not slow and not long"
 
 # Tests of a part that an extra brings, and the package that they need. The core has no extras.
 NEEDS = {
@@ -51,10 +50,10 @@ hypothesis.settings.load_profile("snnjax")
 
 def pytest_configure(config):
     """Set how programs are compiled, here and in the workers and commands that inherit this."""
-    if config.option.markexpr == QUICK:
-        # Compiling is most of the default run. XLA's own passes, which decide the operations and
-        # their order, are the same; only the machine code is less optimised. Tests of minutes
-        # want fast programs instead.
+    if "not long" in config.option.markexpr:
+        # Compiling is most of what the default and the slow tests do. XLA's own passes, which
+        # decide the operations and their order, are the same; only the machine code is less
+        # optimised. Long tests want fast programs instead.
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
@@ -63,17 +62,33 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark all but n cases of a test with `few(n)` as slow. The n are spread over the cases."""
+    """Mark the cases of a test with `few(n, slow=m)`: n run by default, m are slow, the rest long.
+
+    Those of each kind are spread over the cases. Without `slow` there are as many as run by
+    default.
+    """
     cases = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+        marked = item.get_closest_marker("slow") or item.get_closest_marker("long")
+        if item.get_closest_marker("few") and not marked:
             cases[item.nodeid.partition("[")[0]].append(item)
     for same in cases.values():
-        (count,) = same[0].get_closest_marker("few").args
-        kept = {i * len(same) // count for i in range(count)}
-        for i, item in enumerate(same):
-            if i not in kept:
-                item.add_marker("slow")
+        mark = same[0].get_closest_marker("few")
+        (count,) = mark.args
+        others = without(same, spread(same, count))
+        slow = spread(others, mark.kwargs.get("slow", count))
+        for item in slow:
+            item.add_marker("slow")
+        for item in without(others, slow):
+            item.add_marker("long")
+
+
+def spread(items, count):
+    return [items[i * len(items) // count] for i in range(min(count, len(items)))]
+
+
+def without(items, some):
+    return [item for item in items if item not in some]
 
 
 def pytest_report_header():

@@ -11,6 +11,18 @@ from benchmarks import dsr_memory, guard
 from benchmarks.__main__ import every_benchmark
 from benchmarks.harness import Settings, compare, main
 
+SHORT = (
+    "dsr_memory",
+    "dynapcnn",
+    "events",
+    "guard",
+    "lif_layer",
+    "neurons",
+    "peers",
+    "xylo_simulate",
+)
+MARKS = {"state_quant": (), **dict.fromkeys(SHORT, pytest.mark.slow)}
+
 
 def test_a_slower_candidate_is_found_slower():
     def work(n):
@@ -30,9 +42,7 @@ def test_a_slower_candidate_is_found_slower():
 @pytest.mark.parametrize(
     "benchmark",
     [
-        pytest.param(
-            module, marks=() if module.__name__.endswith("state_quant") else pytest.mark.slow
-        )
+        pytest.param(module, marks=MARKS.get(module.__name__.partition(".")[2], pytest.mark.long))
         for module in every_benchmark()
     ],
     ids=lambda module: module.__name__,

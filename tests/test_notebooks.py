@@ -15,6 +15,8 @@ DATA = {
     "keyword_spotting_xylo": ("SNNJAX_FSDD", SHARED / "free-spoken-digit-dataset"),
     "from_sound_to_xylo_audio3": ("SNNJAX_XYLO_AUDIO3", SHARED / "xylo-audio3"),
 }
+# They train for minutes.
+LONG = {"dsr", "keyword_spotting_xylo", "quantization_aware_training", "speck"}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -40,9 +42,15 @@ def test_a_notebook_is_stored_executed_in_order_and_without_an_error(path):
     assert path.stat().st_size < 500_000
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # those of the client and its kernel are not ours
-@each_notebook
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.long if path.stem in LONG else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     if path.stem in DATA:
         variable, default = DATA[path.stem]

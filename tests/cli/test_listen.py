@@ -100,7 +100,7 @@ def test_what_cannot_be_heard_is_refused_in_one_line(options, message, run):
     assert message in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_shows_what_listen_shows(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("SNNJAX_CACHE", str(tmp_path / "cache"))

@@ -88,7 +88,7 @@ def test_a_list_of_events_trains_for_speck(folder):
     assert call("fidelity", run).exit_code == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_maps_train_for_speck_and_flat_for_xylo(folder):
     rng = np.random.default_rng(1)
     labels = np.arange(60) % 3

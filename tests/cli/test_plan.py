@@ -100,7 +100,7 @@ def test_without_a_file_the_plan_is_that_of_the_chip(usual):
     assert isinstance(_runs.reopen(usual).state.model.plan, xylo.Plan)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_resuming_uses_the_plan_again(run, tmp_path):
     parts = tmp_path / "parts"
     parts.mkdir()

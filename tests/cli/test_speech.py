@@ -61,7 +61,7 @@ def test_the_other_commands_take_the_run(run):
         assert result.exit_code == 0, result.output
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_goes_on_within_a_stage_ends_as_it_would_have(run, recordings, tmp_path):
     parts = tmp_path / "parts"
     _, recipe, data, _ = _runs.reopen(run[0])

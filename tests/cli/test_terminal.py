@@ -39,7 +39,7 @@ def test_headings_are_wrapped_not_cut(width, monkeypatch):
             assert word in table
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_to_a_full_device_ends_in_one_line(tmp_path):
     small = ["--set", "hidden=8", "--set", "time_constants=2", "--epochs", "1"]
     with open("/dev/full", "w") as full:

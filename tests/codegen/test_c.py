@@ -33,7 +33,7 @@ def test_a_random_network_is_bit_equal(family, variant, tmp_path):
     check(family, [1], variant, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.few(0, slow=8)
 @each_variant
 @each_family
 def test_random_networks_are_bit_equal(family, variant, tmp_path):

@@ -43,6 +43,7 @@ def share_of(spec, data):
     return float(np.mean(np.asarray(spec.classes(counts)).argmax(-1) == labels))
 
 
+@pytest.mark.long
 def test_mnist_above_97_percent_on_speck_and_within_half_a_point_of_float(config, data):
     model = trained(config, data, config.start(data))
     spec = config.deploy(model)
@@ -58,6 +59,7 @@ def test_mnist_above_97_percent_on_speck_and_within_half_a_point_of_float(config
     assert scores.transformed == scores.integers
 
 
+@pytest.mark.long
 def test_discretising_after_training_as_the_peer_does(config, data):
     """With its usual lower bound it does well; without one, its weights all but vanish."""
     model = config.make_network()

@@ -76,7 +76,7 @@ def test_a_stream_of_blocks_gives_the_answers_of_the_whole_sound():
     require_equal_streams(np.stack([sweep, sweep[::-1]]).astype(np.float32))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
 @pytest.mark.parametrize(
     "samples",

@@ -63,7 +63,7 @@ def loss(model, batch, key):
     return jax.vmap(count_cross_entropy)(found, y).mean(), {"accuracy": right.mean()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the test images of MNIST")
 def test_three_layers_read_more_than_97_percent_of_held_out_digits_within_ten_minutes():
     start = time.monotonic()

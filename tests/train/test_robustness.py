@@ -205,7 +205,7 @@ def test_arguments_that_do_not_work_are_errors():
         mismatch_sweep(None, MODEL, [], key=KEY)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_digits_trained_with_mismatch_or_under_attack_keep_more_at_strong_mismatch():
     """Right at 30 %: 67 % trained plainly, 80 % with mismatch, 79 % under attack.
 

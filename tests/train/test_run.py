@@ -105,7 +105,7 @@ def test_other_settings_are_an_error_that_names_them(settings, message):
         begin()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("setting", ["mismatch", "attack"])
 def test_training_against_mismatch_and_attacks_is_another_training(setting):
     config = Digits(hidden=(6,), time_constants=(2,), batch_size=32)

@@ -100,7 +100,7 @@ def test_recordings_of_another_rate_are_refused(tmp_path):
         Speech(data=str(tmp_path)).load_data()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the Free Spoken Digit Dataset")
 def test_spoken_digits_above_97_percent_in_the_simulator():
     config = Speech(data=str(DATA))
