@@ -128,11 +128,12 @@ def compare_events(
         np.asarray(spec.classes(jnp.asarray(x))).argmax(-1)
         for x in (steps[-1], np.stack([run.counts[-1] for run in runs]))
     )
+    right = None if labels is None else np.asarray(labels)
     return EventComparison(
         layers=layers,
         agreement=float(np.mean(ours == theirs)),
-        accuracy_steps=None if labels is None else float(np.mean(ours == labels)),
-        accuracy_events=None if labels is None else float(np.mean(theirs == labels)),
+        accuracy_steps=None if right is None else float(np.mean(ours == right)),
+        accuracy_events=None if right is None else float(np.mean(theirs == right)),
         recordings=len(counts),
     )
 
