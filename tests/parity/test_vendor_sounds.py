@@ -61,6 +61,8 @@ def in_float32(samples):
     return spikes[len(samples) :]
 
 
+# Filters in float32 round as fully optimised programs do, which is how `long` tests are compiled.
+@pytest.mark.long
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_stored_rasters_are_of_samples_that_no_chip_takes(name):
     """With every setting at its default, but the samples of 16 bits not divided by 2^15.
