@@ -20,6 +20,7 @@ from snnjax.hardware import _cost, _family, _files, _inputs, _plan
 from snnjax.hardware._compare import (
     LayerTrace,
     as_recordings,
+    beside_plan,
     compare_answers,
     compare_layer,
     run_network,
@@ -191,24 +192,31 @@ def emulate(model, *, chip="leaky6", checked=True):
     return run
 
 
-def fidelity(model, spec, raster, labels=None):
+def fidelity(model, spec, raster, labels=None, *, plan=None, key=None):
     require_integers(spec)
     counts = as_recordings(raster, spec.weight.shape[:1], labels, classes=spec.weight.shape[1])
-    ours = np.asarray(run_network(model, counts.astype(np.float32))["layers[1].output"])
     theirs = np.asarray(simulate(spec, counts).vmem_out)
     limits = _family.bounds(spec.chip.state_bits)
     silent, never = np.zeros_like(theirs), np.float64(limits[1])
-    layer = compare_layer(
-        "layers[1]",
-        LayerTrace(silent, ours, never),
-        LayerTrace(silent, theirs, never),
-        why_silent=str,
-        saturated={},
-        saturated_states=int(np.isin(theirs, limits).sum()),
-        at_cap=0,
-        clipped=0,
-    )
-    return compare_answers((layer,), ours, theirs, labels)
+
+    def compare(model, beside):
+        if isinstance(model, Spec):
+            ours = np.asarray(simulate(model, counts).vmem_out)
+        else:
+            ours = np.asarray(run_network(model, counts.astype(np.float32))["layers[1].output"])
+        layer = compare_layer(
+            "layers[1]",
+            LayerTrace(silent, ours, never),
+            LayerTrace(silent, theirs, never),
+            why_silent=str,
+            saturated={},
+            saturated_states=int(np.isin(theirs, limits).sum()),
+            at_cap=0,
+            clipped=0,
+        )
+        return compare_answers((layer,), ours, theirs, labels, beside=beside)
+
+    return beside_plan(compare, model, plan, key)
 
 
 def cost(spec, raster, *, trace=None):

@@ -36,6 +36,7 @@ OPTIONS = {
     "usage": {"chip"},
     "simulate": {"state", "record", "checked"},
     "emulate": {"chip", "checked"},
+    "fidelity": {"plan", "key"},
     "cost": {"trace"},
     "export": {"format"},
 }

@@ -103,6 +103,9 @@ def test_fidelity(model, spec, raster):
     assert report.agreement == 1
     assert report.layers[0].sqnr > 20
     assert leaky.fidelity(model, spec, raster[0]).recordings == 1
+    assert leaky.fidelity(spec, spec, raster).layers[0].sqnr == np.inf
+    seen = leaky.fidelity(model, spec, raster, plan=leaky.plan(model)).through_plan
+    assert seen.layers[0].sqnr > report.layers[0].sqnr
 
 
 def test_cost(spec, raster):
