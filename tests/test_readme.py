@@ -19,6 +19,7 @@ LONG_PAGES = {
     "from_rockpool_to_xylo",
     "from_sinabs_to_speck",
     "from_snntorch_to_xylo",
+    "from_spikingjelly",
     "frontends",
     "silent_networks",
     "start",

@@ -81,6 +81,27 @@ def test_a_surrogate_is_given_and_is_that_of_all_neurons():
     assert model.layers[1].settings.surrogate.inner.slope == 3.0
 
 
+@pytest.mark.parametrize(
+    ("integrator", "expected"),
+    [
+        (module("spyx.nn", "LI", beta=0.9), [1.0, 0.9, 0.31, 2.279, 2.0511]),
+        (
+            module(
+                "norse.torch.module.leaky_integrator",
+                "LICell",
+                p=SimpleNamespace(tau_mem_inv=100.0, tau_syn_inv=200.0, v_leak=0.1),
+                dt=0.001,
+            ),
+            [0.2, 0.27, 0.267, 0.4615, 0.59431],
+        ),
+    ],
+    ids=["spyx 1.0.0", "norse 1.1.0"],
+)
+def test_a_readout_of_potentials_steps_as_its_tool_printed(integrator, expected):
+    y, _ = from_modules([integrator], 1)(np.array([[1.0], [0.0], [-0.5], [2.0], [0.0]]))
+    np.testing.assert_allclose(y[:, 0], expected, rtol=1e-6)
+
+
 def test_lists_within_lists_are_opened():
     model = from_modules([[torch_linear()], [[leaky()]]], 2)
     assert [type(layer).__name__ for layer in model.layers] == ["Linear", "Leaky"]

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ...nn import Flatten, Leaky, Sequential, SumPool2d
+from ...nn import LI, Flatten, Leaky, Sequential, SumPool2d
 from .._delay import Delay
 from .._layers import Threshold
 from .._neuron import NIRIntegrator, NIRNeuron
@@ -59,6 +59,12 @@ def _spyx_neuron(m: Any, at: Context) -> Sequential:
     return Sequential(leaky, Delay(1, at.shape))
 
 
+def _spyx_li(m: Any, at: Context) -> LI:
+    layer = LI(at.shape, leak="decays", dt=at.dt)
+    decay = jnp.asarray(np.broadcast_to(_decay(m.beta, at), at.shape), float)
+    return eqx.tree_at(lambda n: n.leak.alpha_mem, layer, decay)
+
+
 def _decay(value: Any, at: Context) -> np.ndarray:
     return np.clip(per_neuron(value, at.shape, channels_last=True), 0, 1)
 
@@ -68,6 +74,7 @@ SPYX: Mapping[str, Build] = {
     "Conv": _spyx_conv,
     "SumPool": _spyx_pool,
     "Flatten": lambda m, at: Flatten(),
+    "LI": _spyx_li,
     **dict.fromkeys(("IF", "LIF", "CuBaLIF", "RIF", "RLIF", "RCuBaLIF"), _spyx_neuron),
 }
 

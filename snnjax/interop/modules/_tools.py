@@ -185,18 +185,26 @@ def _norse(m: Any, at: Context) -> NIRNeuron:
         settings["v_leak"] = per_neuron(p.v_leak, at.shape)
     else:
         settings |= {"r": 1 / dt, "start": "zero"}
-    if hasattr(p, "tau_syn_inv"):
-        tau_syn = 1 / per_neuron(p.tau_syn_inv, at.shape)
-        settings |= {"tau_syn": tau_syn, "w_in": tau_syn / dt}
+    settings |= _norse_synapse(p, dt, at)
     return NIRNeuron(at.shape, dt=dt, threshold=per_neuron(p.v_th, at.shape), **settings)
 
 
+def _norse_synapse(p: Any, dt: float, at: Context) -> dict[str, Any]:
+    """The synapse, whose current an input raises by itself, if there is one."""
+    if not hasattr(p, "tau_syn_inv"):
+        return {}
+    tau_syn = 1 / per_neuron(p.tau_syn_inv, at.shape)
+    return {"tau_syn": tau_syn, "w_in": tau_syn / dt}
+
+
 def _norse_li(m: Any, at: Context) -> NIRIntegrator:
-    tau, leak = 1 / per_neuron(m.p.tau_mem_inv, at.shape), per_neuron(m.p.v_leak, at.shape)
-    return NIRIntegrator(at.shape, dt=float(m.dt), tau_mem=tau, v_leak=leak, start="v_leak")
+    p, dt = m.p, float(m.dt)
+    tau, leak = 1 / per_neuron(p.tau_mem_inv, at.shape), per_neuron(p.v_leak, at.shape)
+    settings: dict[str, Any] = {"tau_mem": tau, "v_leak": leak, "start": "v_leak"}
+    return NIRIntegrator(at.shape, dt=dt, **settings, **_norse_synapse(p, dt, at))
 
 
 NORSE: Mapping[str, Build] = {
     **dict.fromkeys(("LIFCell", "LIFBoxCell", "IAFCell"), _norse),
-    "LIBoxCell": _norse_li,
+    **dict.fromkeys(("LICell", "LIBoxCell"), _norse_li),
 }
