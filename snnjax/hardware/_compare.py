@@ -213,6 +213,8 @@ def run_network(
 def _sqnr(network: LayerTrace, integers: LayerTrace) -> float:
     """SQNR of the potentials in units of thresholds; fitted to each other where there is none."""
     x, y = network.vmem / network.threshold, integers.vmem / integers.threshold
+    if np.array_equal(x, y):  # the fit below rounds
+        return float("inf")
     if (network.threshold >= NO_THRESHOLD).any():
         y = y * (x * y).sum() / max((y * y).sum(), np.finfo(float).tiny)
     noise = ((x - y) ** 2).sum()
