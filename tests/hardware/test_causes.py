@@ -23,17 +23,18 @@ def layer(path="layers[1]", neurons=4, **fields):
         "silent": {},
         "saturated": {},
         "error_over_time": np.zeros(3),
+        "drift": np.zeros(3),
         "rasters": (spikes, spikes),
     }
     return LayerFidelity(**alike | fields)
 
 
 def causes(*layers, cut_events=0):
-    return Fidelity(layers, 2, cut_events, 1.0, None, None).causes()
+    return Fidelity(layers, 2, cut_events, np.ones(3)).causes()
 
 
 def test_nothing_is_wrong():
-    assert causes(layer()) == ("network and integers spike alike at every step",)
+    assert causes(layer(at_cap=2)) == ("the network and the integers spike alike at every step",)
 
 
 def test_rounding_alone():
@@ -44,7 +45,7 @@ def test_rounding_alone():
 
 
 def test_the_most_important_comes_first():
-    first = layer(saturated={0: "too much"}, at_cap=6, clipped=2)
+    first = layer(parts_at=1, saturated={0: "too much"}, at_cap=6, clipped=2)
     silent = {n: "the scale was lost" if n < 3 else "its threshold is too high" for n in range(4)}
     last = layer("layers[5]", silent=silent, spikes_integers=0)
     some = layer("layers[3]", silent={1: "its threshold is too high"})
@@ -63,6 +64,6 @@ def test_the_most_important_comes_first():
 
 
 def test_they_are_in_the_report_and_in_its_file():
-    report = Fidelity((layer(at_cap=2),), 2, 0, 1.0, None, None)
+    report = Fidelity((layer(parts_at=1, at_cap=2),), 2, 0, np.ones(3))
     assert "likely cause 1: layers[1] emits as many spikes" in str(report)
     assert report.to_dict()["causes"] == report.causes()

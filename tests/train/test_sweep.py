@@ -90,7 +90,7 @@ def assert_equal_runs(recipe, over, seeds, chosen):
                 assert one == other
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", ["plan:2", "float:1,chip:1"])
 def test_members_equal_separate_runs(stages):
     over = {"bits": [2, 8], "mismatch": [0.0, 0.1]}

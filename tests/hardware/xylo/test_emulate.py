@@ -107,7 +107,7 @@ def test_every_state_and_spike_equals_the_simulator(method, gain, mean):
     assert saturated or mean < 1
 
 
-@pytest.mark.few(1)
+@pytest.mark.few(0, slow=1)
 @pytest.mark.parametrize("method", ["least_squares", "channel", "global"])
 def test_bits_are_swept_over_in_one_program(method):
     model, x, bits = network(0, 10), raster(2.0, steps=12), (2, 5, 8)

@@ -255,6 +255,7 @@ def test_the_network_through_its_plan_stands_beside_the_one_in_float(synnet, spe
     assert content["through_plan"]["layers"][0]["equal"] == alone.layers[0].equal
 
 
+@pytest.mark.slow
 def test_integers_stand_beside_other_integers(synnet, spec, raster):
     same = xylo.fidelity(spec, spec, raster, [0, 1, 2, 3, 0, 1])
     assert same.causes() == ("the other integers and the integers spike alike at every step",)
