@@ -1,6 +1,7 @@
 """The page that has several runs side by side."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from .. import viz
 from .._checks import explained
@@ -53,21 +54,27 @@ def _accuracy(runs: Sequence[Findings], names: Sequence[str]) -> str:
 
 
 def _training(runs: Sequence[Findings], names: Sequence[str]) -> str:
-    made = _pictures.figure(8, 3.2)
-    ax = made.subplots()
-    colors = viz.colors_of(ax)
-    told = []
-    for i, (name, found) in enumerate(zip(names, runs, strict=True)):
-        if found.rows:
-            x, y = zip(*((row["epoch"], row["accuracy"]) for row in found.rows), strict=True)
-            ax.plot(x, y, label=name, color=colors.series[i % len(colors.series)])
-            told.append(f"{name} ends at {y[-1]:.1%} after {len(x)} epochs")
-    if not told:
+    curves = {
+        name: tuple(zip(*((row["epoch"], row["accuracy"]) for row in found.rows), strict=True))
+        for name, found in zip(names, runs, strict=True)
+        if found.rows
+    }
+    if not curves:
         return paragraph("No run has metrics.")
-    ax.set(xlabel="epoch", ylabel="accuracy in training")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
-    return picture(made, f"Accuracy in training over epochs: {'; '.join(told)}.")
+
+    def draw() -> Any:
+        made = _pictures.figure(8, 3.2)
+        ax = made.subplots()
+        colors = viz.colors_of(ax).series
+        for name, (x, y) in curves.items():
+            ax.plot(x, y, label=name, color=colors[names.index(name) % len(colors)])
+        ax.set(xlabel="epoch", ylabel="accuracy in training")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(frameon=False)
+        return made
+
+    told = [f"{name} ends at {y[-1]:.1%} after {len(x)} epochs" for name, (x, y) in curves.items()]
+    return picture(draw, f"Accuracy in training over epochs: {'; '.join(told)}.")
 
 
 def _fidelity(runs: Sequence[Findings], names: Sequence[str]) -> str:
@@ -99,7 +106,8 @@ def _costs(runs: Sequence[Findings], names: Sequence[str]) -> str:
 def _robustness(runs: Sequence[Findings], names: Sequence[str]) -> str:
     sweeps = {n: f.mismatch for n, f in zip(names, runs, strict=True) if f.mismatch is not None}
     told = [f"{n} {s.accuracies[-1].mean():.1%} at {s.levels[-1]:.0%}" for n, s in sweeps.items()]
-    return picture(viz.robustness(sweeps), f"Right answers under mismatch: {', '.join(told)}.")
+    alt = f"Right answers under mismatch: {', '.join(told)}."
+    return picture(lambda: viz.robustness(sweeps), alt)
 
 
 def _settings(runs: Sequence[Findings], names: Sequence[str]) -> str:

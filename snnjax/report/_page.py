@@ -4,10 +4,11 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
 from .._checks import explained
+from ..viz import style
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --back: #fff; --line: #d5dce4; --soft: #f2f5f8;
@@ -26,8 +27,8 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align:
   font-variant-numeric: tabular-nums; }
 th[scope=row], td.text, th.text { text-align: left; font-weight: 400; }
 thead th { background: var(--soft); }
-figure { margin: .6rem 0 1.2rem; } figure img { max-width: 100%; height: auto; background: #fff;
-  border-radius: 6px; } figcaption { font-size: .9rem; }
+figure { margin: .6rem 0 1.2rem; } figure img { max-width: 100%; height: auto; }
+figcaption { font-size: .9rem; }
 .big { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
 .big li { background: var(--soft); border-radius: 8px; padding: .6rem 1rem; }
 .big strong { display: block; font-size: 1.4rem; }
@@ -79,20 +80,28 @@ def table(
     )
 
 
-def picture(figure: Any, alt: str, caption: str = "") -> str:
-    """A figure of matplotlib within the page.
+def picture(draw: Callable[[], Any], alt: str, caption: str = "") -> str:
+    """A figure of matplotlib within the page: drawn twice, for light screens and for dark ones.
 
     Args:
-        figure: the figure.
+        draw: makes the figure, in the style of the moment.
         alt: the figure in words, for those who do not see it.
         caption: a line below it.
     """
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100, bbox_inches="tight", facecolor="white")
-    data = base64.b64encode(content.getvalue()).decode()
     below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
-    image = f'<img alt="{text(alt)}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}{below}</figure>"
+    dark = '<source media="screen and (prefers-color-scheme: dark)"'
+    return (
+        f'<figure><picture>{dark} srcset="{_drawn(draw, "dark")}">'
+        f'<img alt="{text(alt)}" src="{_drawn(draw, "light")}"></picture>{below}</figure>'
+    )
+
+
+def _drawn(draw: Callable[[], Any], mode: Literal["light", "dark"]) -> str:
+    """A figure as an address that holds it."""
+    content = io.BytesIO()
+    with style(mode):
+        draw().savefig(content, format="png", dpi=100, bbox_inches="tight")
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def page(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:

@@ -22,29 +22,45 @@ def figure(width: float, height: float) -> Any:
 
 def curves(found: Findings) -> str:
     """Loss and accuracy of training."""
-    made = figure(9, 2.8)
-    left, right = made.subplots(1, 2)
-    viz.curves(found.rows, ["loss"], ax=left)
-    viz.curves(found.rows, ["accuracy"], ax=right)
+
+    def draw() -> Any:
+        made = figure(9, 2.8)
+        left, right = made.subplots(1, 2)
+        viz.curves(found.rows, ["loss"], ax=left)
+        viz.curves(found.rows, ["accuracy"], ax=right)
+        return made
+
     first, last = found.rows[0], found.rows[-1]
     alt = (
         f"Two curves over {len(found.rows)} epochs: the loss goes from {first['loss']:.3g} to "
         f"{last['loss']:.3g}, the accuracy in training from {first['accuracy']:.1%} to "
         f"{last['accuracy']:.1%}."
     )
-    return picture(made, alt)
+    return picture(draw, alt)
 
 
 def confusion(matrix: np.ndarray) -> str:
     """Answers against labels."""
+    n = len(matrix)
+    off = matrix * (1 - np.eye(n, dtype=int))
+    worst = np.unravel_index(off.argmax(), off.shape)
+    right = int(np.trace(matrix))
+    alt = f"Confusion matrix of {n} classes; {right} of {matrix.sum()} on its diagonal"
+    if off.any():
+        alt += f". Most often {worst[0]} is taken for {worst[1]}: {off[worst]} times"
+    return picture(lambda: _confusion(matrix), alt + ".")
+
+
+def _confusion(matrix: np.ndarray) -> Any:
     made = figure(5, 4.2)
     ax = made.subplots()
     n = len(matrix)
-    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    shown = ax.imshow(shares, cmap=viz.colors_of(ax).rising, vmin=0, vmax=1)
     if n <= 12:
         for row, column in zip(*np.nonzero(matrix), strict=True):
-            color = "white" if share[row, column] > 0.5 else "black"
+            red, green, blue, _ = shown.to_rgba(shares[row, column])
+            color = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
             at = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
             ax.text(column, row, str(matrix[row, column]), **at)
     ax.set(xlabel="answer of the integers", ylabel="label")
@@ -52,17 +68,22 @@ def confusion(matrix: np.ndarray) -> str:
         ax.set_xticks(range(n))
         ax.set_yticks(range(n))
     ax.tick_params(labelsize=8)
-    off = matrix * (1 - np.eye(n, dtype=int))
-    worst = np.unravel_index(off.argmax(), off.shape)
-    right = int(np.trace(matrix))
-    alt = f"Confusion matrix of {n} classes; {right} of {matrix.sum()} on its diagonal"
-    if off.any():
-        alt += f". Most often {worst[0]} is taken for {worst[1]}: {off[worst]} times"
-    return picture(made, alt + ".")
+    return made
 
 
 def example(found: Findings, i: int) -> str:
     """A recording: its events, the spikes of all layers, and the readout's potentials."""
+    label, answer, lead = found.labels[i], found.answers[i], found.margins[i]
+    alt = (
+        f"Recording {i} of class {label}, answer {answer}: {int(found.rasters[i].sum())} events, "
+        + ", ".join(f"{int(v[i].sum())} spikes in {name}" for name, v in found.activity.items())
+        + "."
+    )
+    caption = f"Recording {i}: label {label}, answer {answer}, lead of {lead} spikes"
+    return picture(lambda: _example(found, i), alt, caption)
+
+
+def _example(found: Findings, i: int) -> Any:
     groups, spikes = {}, []
     for name, values in found.activity.items():
         kept = _sample(values.shape[-1])
@@ -88,14 +109,7 @@ def example(found: Findings, i: int) -> str:
         )
     for ax in axes[:-1]:
         ax.set_xlabel("")
-    label, answer, lead = found.labels[i], found.answers[i], found.margins[i]
-    alt = (
-        f"Recording {i} of class {label}, answer {answer}: {int(events.sum())} events, "
-        + ", ".join(f"{int(v[i].sum())} spikes in {name}" for name, v in found.activity.items())
-        + "."
-    )
-    caption = f"Recording {i}: label {label}, answer {answer}, lead of {lead} spikes"
-    return picture(made, alt, caption)
+    return made
 
 
 def _sample(size: int) -> np.ndarray:
@@ -104,35 +118,43 @@ def _sample(size: int) -> np.ndarray:
 
 def histograms(found: Findings) -> str:
     """Weights in the network and as integers."""
-    arrays = found.mapped.arrays()
-    names = [n for n in arrays if ("w_" in n or n.endswith("weight")) and np.any(arrays[n])]
-    made = figure(8, 1.8 * len(names) + 0.4)
-    axes = made.subplots(len(names), 2, squeeze=False)
-    told = []
-    for (left, right), name in zip(axes, names, strict=True):
-        before = np.asarray(arrays[name]).ravel()
-        after = np.asarray(found.spec.arrays()[name]).ravel()
-        used = before != 0
-        before, after = before[used], after[used]
-        left.hist(before, bins=51, color="#9bb8d3")
-        low, high = (int(after.min()), int(after.max())) if after.size else (0, 0)
-        right.hist(after, bins=np.arange(low - 0.5, high + 1.5), color="#0072b2")
+    arrays, integers = found.mapped.arrays(), found.spec.arrays()
+    pairs = {}
+    for name, values in arrays.items():
+        used = np.asarray(values) != 0
+        if ("w_" in name or name.endswith("weight")) and used.any():
+            pairs[name] = np.asarray(values)[used], np.asarray(integers[name])[used]
+    told = [
+        f"{name}: {after.size:,} weights become integers from {after.min()} to {after.max()}"
+        for name, (_, after) in pairs.items()
+    ]
+    alt = "Histograms of weights before and after. " + "; ".join(told) + "."
+    return picture(lambda: _histograms(pairs), alt)
+
+
+def _histograms(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    made = figure(8, 1.8 * len(pairs) + 0.4)
+    axes = made.subplots(len(pairs), 2, squeeze=False)
+    for (left, right), (name, (before, after)) in zip(axes, pairs.items(), strict=True):
+        colors = viz.colors_of(left)
+        left.hist(before, bins=51, color=colors.faint)
+        edges = np.arange(int(after.min()) - 0.5, int(after.max()) + 1.5)
+        right.hist(after, bins=edges, color=colors.series[0])
         left.set_title(f"{name}: in the network", loc="left", fontsize=9, fontweight="bold")
         right.set_title("as integers", loc="left", fontsize=9, fontweight="bold")
-        told.append(f"{name}: {before.size:,} weights become integers from {low} to {high}")
         for ax in (left, right):
             ax.spines[["top", "right"]].set_visible(False)
             ax.tick_params(labelsize=8)
             ax.locator_params(nbins=5)
-    return picture(made, "Histograms of weights before and after. " + "; ".join(told) + ".")
+    return made
 
 
 def rates(found: Findings) -> str:
     """Rates of the neurons of each layer."""
     caps = {name: _cap(found, name) for name in found.activity}
-    ax = viz.rates(found.activity, max_spikes=caps)
     told = [f"{name} {v.mean():.3g}" for name, v in found.activity.items()]
-    return picture(ax.figure, f"Spikes per neuron and step, on average: {', '.join(told)}.")
+    alt = f"Spikes per neuron and step, on average: {', '.join(told)}."
+    return picture(lambda: viz.rates(found.activity, max_spikes=caps).figure, alt)
 
 
 def _cap(found: Findings, name: str) -> int | None:
@@ -143,11 +165,12 @@ def _cap(found: Findings, name: str) -> int | None:
 
 def robustness(found: Findings) -> str:
     """Accuracy under mismatch."""
-    assert found.mismatch is not None
-    made = viz.robustness({found.run.path.name: found.mismatch})
-    means = zip(found.mismatch.levels, found.mismatch.accuracies.mean(1), strict=True)
+    sweep = found.mismatch
+    assert sweep is not None
+    means = zip(sweep.levels, sweep.accuracies.mean(1), strict=True)
     told = ", ".join(f"{share:.1%} at {level:.0%}" for level, share in means)
-    return picture(made, f"Right answers against mismatch of the weights: {told}.")
+    alt = f"Right answers against mismatch of the weights: {told}."
+    return picture(lambda: viz.robustness({found.run.path.name: sweep}), alt)
 
 
 def fidelity(found: Findings) -> str:
@@ -156,12 +179,11 @@ def fidelity(found: Findings) -> str:
     alt = (
         f"Spikes of network and integers over one another; equal are, by layer: {', '.join(told)}."
     )
-    return picture(viz.fidelity(found.fidelity), alt)
+    return picture(lambda: viz.fidelity(found.fidelity), alt)
 
 
 def network(found: Findings) -> str:
     """The layers, and what they take."""
-    shape = found.rasters.shape[2:]
-    ax = viz.network(found.trained.network, shape, spec=found.spec)
-    alt = f"Layers of the network from input to output: {found.trained.network!r}"
-    return picture(ax.figure, " ".join(alt.split()))
+    network, shape = found.trained.network, found.rasters.shape[2:]
+    alt = " ".join(f"Layers of the network from input to output: {network!r}".split())
+    return picture(lambda: viz.network(network, shape, spec=found.spec).figure, alt)

@@ -214,5 +214,6 @@ def _robustness(found: Findings) -> str:
         for level, a in zip(sweep.levels, sweep.accuracies, strict=True)
     ]
     heads = ("mismatch", "mean", "standard deviation", "worst")
-    caption = f"Right answers with weights that are off, {sweep.accuracies.shape[1]} draws each"
+    draws = sweep.accuracies.shape[1]
+    caption = f"Right answers with weights that are off, {draws} draw{'s' * (draws > 1)} each"
     return _pictures.robustness(found) + table(caption, heads, rows)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from .._checks import explained
 from .._extras import extra
 from ..hardware import dynapcnn
+from ._style import colors_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_USED, _FREE, _IDLE = "#1b4f8f", "#dde4ee", "#f3f3f3"
 _COLUMNS = 3
 
 
@@ -45,21 +45,22 @@ def core_map(spec: dynapcnn.Spec) -> "Figure":
 
 
 def _draw(ax: "Axes", core: int, layer: dynapcnn.Core | None, spec: dynapcnn.Spec) -> None:
+    colors = colors_of(ax)
     has_all, kinds = spec.chip.cores[core], dynapcnn.Memory._fields
     used_all = dynapcnn.Memory(0, 0, 0) if layer is None else layer.memory
     for row, (used, has) in enumerate(zip(used_all, has_all, strict=True)):
-        ax.barh(row, 1, 0.7, color=_IDLE if layer is None else _FREE)
-        ax.barh(row, used / has, 0.7, color=_USED)
+        ax.barh(row, 1, 0.7, color=colors.fill, alpha=0.5 if layer is None else 1)
+        ax.barh(row, used / has, 0.7, color=colors.series[0])
         if layer is not None:
-            dark = used / has > 0.4
+            within = used / has > 0.4
             ax.text(
-                min(used / has, 1) - 0.02 if dark else used / has + 0.02,
+                min(used / has, 1) - 0.02 if within else used / has + 0.02,
                 row,
                 f"{used:,} of {has:,}",
-                ha="right" if dark else "left",
+                ha="right" if within else "left",
                 va="center",
                 fontsize=8,
-                color="white" if dark else "black",
+                color=ax.get_facecolor() if within else colors.ink,
             )
     ax.set_xlim(0, 1)
     ax.set_yticks(range(len(kinds)), kinds, fontsize=8)
@@ -67,7 +68,7 @@ def _draw(ax: "Axes", core: int, layer: dynapcnn.Core | None, spec: dynapcnn.Spe
     ax.tick_params(length=0)
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
-    color = "#999999" if layer is None else "black"
+    color = colors.faint if layer is None else colors.ink
     ax.set_title(f"core {core}: {_caption(layer, spec)}", loc="left", fontsize=9, color=color)
 
 

@@ -9,11 +9,10 @@ from jax.typing import ArrayLike
 from .._checks import explained
 from .._extras import extra
 from ..hardware.xylo.frontend import Audio3, Audio3Trace
+from ._style import colors_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_SOUND, _COLORS = "#1b4f8f", ("#1b4f8f", "#c8722b", "#3a7d44", "#8a4f9e", "#7a7a7a")
 
 
 @explained
@@ -52,21 +51,22 @@ def front_end(
     rows = 3 if spikes_out is None else 4
     figure = Figure(figsize=(9, 1 + 1.7 * rows), layout="constrained")
     axes = figure.subplots(rows, sharex=True)
+    colors = colors_of(axes[0])
     seconds = np.arange(len(trace.samples)) * dt / made.window
-    axes[0].plot(seconds, np.asarray(trace.samples) / 2**13, color=_SOUND, lw=0.4)
+    axes[0].plot(seconds, np.asarray(trace.samples) / 2**13, color=colors.series[0], lw=0.4)
     axes[0].set_ylabel("samples")
     edges = (0, len(counts) * dt, -0.5, made.channels - 0.5)
     shown = {"aspect": "auto", "origin": "lower", "interpolation": "none", "extent": edges}
     levels = axes[1].imshow(_levels(made, trace).T, cmap="magma", vmin=-80, vmax=0, **shown)
     axes[1].set_ylabel("filter")
     figure.colorbar(levels, ax=axes[1], label="dB")
-    heard = axes[2].imshow(counts.T, cmap="Blues", vmin=0, vmax=15, **shown)
+    heard = axes[2].imshow(counts.T, cmap=colors.rising, vmin=0, vmax=15, **shown)
     axes[2].set_ylabel("channel")
     figure.colorbar(heard, ax=axes[2], label="events")
     if spikes_out is not None:
         totals = np.cumsum(np.asarray(spikes_out), axis=0)
         for i, total in enumerate(totals.T):
-            label, color = classes[i] if classes else str(i), _COLORS[i % len(_COLORS)]
+            label, color = classes[i] if classes else str(i), colors.series[i % len(colors.series)]
             axes[3].plot((np.arange(len(total)) + 1) * dt, total, label=label, color=color)
         axes[3].set_ylabel("spikes so far")
         axes[3].legend(loc="upper left", fontsize=8, frameon=False, ncols=2)

@@ -11,12 +11,12 @@ from .._typing import Key, PyTree
 from ..nn import Leak
 from ..quant import Transform
 from ..transforms import Effect, report
+from ._style import Colors, colors_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BEFORE, _AFTER, _LEVEL = "#b9c6d8", "#1b4f8f", "#d4d4d4"
 _BINS, _COLUMNS = 61, 3
 _FEW_LEVELS, _MOST_LEVELS = 40, 160
 """Up to this many levels the stems are thick; up to this many there are stems, then a histogram."""
@@ -101,15 +101,16 @@ def _figure(title: str, panels: list[_Panel]) -> "Figure":
 
 
 def _draw(ax: "Axes", panel: _Panel) -> None:
+    colors = colors_of(ax)
     low, high = _limits(panel)
     edges = np.linspace(low, high, _BINS + 1)
-    _hang(ax, panel.before, edges, 1, _BEFORE)
+    _hang(ax, panel.before, edges, 1, colors.faint)
     levels, counts = np.unique(panel.after, return_counts=True)
     if len(levels) <= _MOST_LEVELS:
-        _stems(ax, levels, -counts / np.max(counts))
+        _stems(ax, levels, -counts / np.max(counts), colors)
     else:
-        _hang(ax, panel.after, edges, -1, _AFTER)
-    ax.axhline(0, color="black", lw=0.8)
+        _hang(ax, panel.after, edges, -1, colors.series[0])
+    ax.axhline(0, color=colors.ink, lw=0.8)
     ax.set_xlim(low, high)
     ax.set_ylim(-1.12, 1.12)
     ax.set_xlabel(panel.unit)
@@ -117,7 +118,7 @@ def _draw(ax: "Axes", panel: _Panel) -> None:
     ax.set_yticks([0.5, -0.5], ["before", "after"], rotation=90, va="center")
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "right", "top"]].set_visible(False)
-    ax.set_title(_caption(panel.effect, len(levels)), loc="left", fontsize=9, color="#444444")
+    ax.set_title(_caption(panel.effect, len(levels)), loc="left", fontsize=9)
 
 
 def _limits(panel: _Panel) -> tuple[float, float]:
@@ -133,12 +134,12 @@ def _hang(ax: "Axes", values: np.ndarray, edges: np.ndarray, peak: int, color: s
     ax.stairs(peak * counts / max(counts.max(), 1), edges, fill=True, color=color, lw=0)
 
 
-def _stems(ax: "Axes", levels: np.ndarray, heights: np.ndarray) -> None:
+def _stems(ax: "Axes", levels: np.ndarray, heights: np.ndarray, colors: Colors) -> None:
     """A line across for each level, and a stem with the number of its values."""
     few = len(levels) <= _FEW_LEVELS
-    ax.vlines(levels, -1.12, 1.12, color=_LEVEL, lw=0.7 if few else 0.4, zorder=0)
-    ax.vlines(levels, 0, heights, color=_AFTER, lw=2.4 if few else 1.2)
-    ax.scatter(levels, heights, 18 if few else 5, color=_AFTER, zorder=3)
+    ax.vlines(levels, -1.12, 1.12, color=colors.fill, lw=0.7 if few else 0.4, zorder=0)
+    ax.vlines(levels, 0, heights, color=colors.series[0], lw=2.4 if few else 1.2)
+    ax.scatter(levels, heights, 18 if few else 5, color=colors.series[0], zorder=3)
 
 
 def _caption(effect: Effect, levels: int) -> str:

@@ -8,11 +8,12 @@ from jaxtyping import Float
 
 from .._checks import explained
 from .._extras import extra
+from ._style import colors_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLORS = ("#1b4f8f", "#c8722b", "#3a7d44", "#8a4f9e", "#7a7a7a")
+_MOST = 5
 
 Sweep: TypeAlias = tuple[Float[np.ndarray, " levels"], Float[np.ndarray, "levels draws"]]
 """Levels of mismatch and the accuracies at each: a result of `mismatch_sweep`."""
@@ -35,14 +36,15 @@ def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
         ImportError: if matplotlib is missing, naming the extra that brings it.
         ValueError: if there are none or more than five.
     """
-    if not 1 <= len(sweeps) <= len(_COLORS):
-        raise ValueError(f"`sweeps` must be from 1 to {len(_COLORS)} networks; got {len(sweeps)}")
+    if not 1 <= len(sweeps) <= _MOST:
+        raise ValueError(f"`sweeps` must be from 1 to {_MOST} networks; got {len(sweeps)}")
     with extra("viz"):
         from matplotlib.figure import Figure
         from matplotlib.ticker import PercentFormatter
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     ax = figure.subplots()
-    for (name, (levels, accuracies)), color in zip(sweeps.items(), _COLORS, strict=False):
+    colors = colors_of(ax)
+    for (name, (levels, accuracies)), color in zip(sweeps.items(), colors.series, strict=False):
         mean, std = accuracies.mean(1), accuracies.std(1)
         ax.fill_between(levels, mean - std, mean + std, color=color, alpha=0.13, lw=0)
         ax.plot(levels, accuracies.min(1), color=color, lw=1, ls=":")
@@ -52,6 +54,6 @@ def robustness(sweeps: Mapping[str, Sweep]) -> "Figure":
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="y", lw=0.5, color="#dddddd")
+    ax.grid(axis="y", lw=0.5, color=colors.fill)
     ax.legend(frameon=False, loc="lower left")
     return figure

@@ -1,6 +1,8 @@
 """Pages about runs: what is on them, and that everyone can read them."""
 
+import base64
 import html.parser
+import io
 import itertools
 import json
 import os
@@ -67,7 +69,7 @@ class Reader(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes), tuple(self.open)))
-        if tag not in ("meta", "link", "img", "br"):
+        if tag not in ("meta", "link", "img", "source", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -104,8 +106,25 @@ def test_nothing_comes_from_elsewhere(page):
     reader = Reader(page)
     assert not reader.all("script")
     assert all(image["src"].startswith("data:image/png;base64,") for image in reader.all("img"))
-    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+    assert "http" not in re.sub(r'src(set)?="data:[^"]*"', "", page)
     assert len(page) < 3_000_000
+
+
+def test_pictures_have_the_ground_of_the_page_on_light_and_on_dark_screens(page):
+    from matplotlib.colors import to_rgb
+    from matplotlib.image import imread
+
+    grounds = re.search(r"--back: (#\w+).*?dark\) {.*?--back: (#\w+)", page, re.DOTALL)
+    light, dark = (to_rgb(color) for color in grounds.groups())
+    reader = Reader(page)
+    sources = reader.all("source")
+    assert len(sources) == len(reader.all("img")) > 5
+    assert {s["media"] for s in sources} == {"screen and (prefers-color-scheme: dark)"}
+    for image, source in zip(reader.all("img"), sources, strict=True):
+        for address, ground in ((image["src"], light), (source["srcset"], dark)):
+            png = io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))
+            corner = imread(png)[0, 0, :3]
+            np.testing.assert_allclose(corner, ground, atol=1 / 255)
 
 
 def test_what_is_on_a_page(found, page):
