@@ -15,6 +15,7 @@ import numpy as np
 from .._checks import MOST_BYTES, explained, read_arrays, require_file
 from .._extras import extra
 from ._aedat import read_aedat, read_aedat4
+from ._hdf5 import require_sound
 from .events import Events, as_int64
 
 Camera = Literal["dvs128", "davis346"]
@@ -101,14 +102,14 @@ def read_shd(path: str | os.PathLike[str], *, most: int = 16 * MOST_BYTES) -> Sp
     with extra("events"):
         import h5py
     with reading(path), h5py.File(path, "r") as file:
-        labels = np.asarray(file["labels"][()])
         times, units = file["spikes/times"], file["spikes/units"]
+        if not len(times) == len(units) == len(file["labels"]):
+            found = f"{len(times)} `times`, {len(units)} `units`"
+            raise ValueError(f"it has {found} and {len(file['labels'])} `labels`")
+        require_sound(path, times, units)
+        labels = np.asarray(file["labels"][()])
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
             raise ValueError("`labels` are not whole numbers from 0")
-        if not len(times) == len(units) == len(labels):
-            raise ValueError(
-                f"it has {len(times)} `times`, {len(units)} `units` and {len(labels)} `labels`"
-            )
         recordings = tuple(map(_spoken, times, units))
         names = file["extra/keys"][()] if "extra/keys" in file else ()
     return Spoken(recordings, labels.astype(np.int64), tuple(_text(name) for name in names))

@@ -6,7 +6,7 @@ A family is a folder with the verbs of `snnjax.hardware`; all that they do alike
 import abc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +17,13 @@ from jaxtyping import Array
 
 from .._checks import numbers_of
 from .._typing import PyTree
+from ._chip import (
+    Chip as Chip,
+    ChipT as ChipT,
+    bounds as bounds,
+    find_chip as find_chip,
+    name_of as name_of,
+)
 from ._describe import describe_spec
 
 MAX_INT32 = 2**31 - 1
@@ -28,65 +35,6 @@ class MappingWarning(UserWarning):
 
 class QuantizationWarning(UserWarning):
     """Parameters lose more to rounding than a network usually bears."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chip:
-    """The properties of a chip that every family has.
-
-    Attributes:
-        name: the name of the product.
-        weight_bits: bits of a weight, sign included.
-        state_bits: bits of a membrane potential or threshold, sign included.
-    """
-
-    name: str
-    weight_bits: int = 8
-    state_bits: int = 16
-
-    @property
-    def max_weight(self) -> int:
-        """Largest weight: 127 for 8 bits."""
-        return bounds(self.weight_bits)[1]
-
-    @property
-    def max_state(self) -> int:
-        """The largest membrane potential or threshold, such as 32767 for 16 bits."""
-        return bounds(self.state_bits)[1]
-
-
-ChipT = TypeVar("ChipT", bound=Chip)
-
-
-def bounds(bits: int) -> tuple[int, int]:
-    """The lowest and the highest integer of a number of bits: -128 and 127 for 8."""
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-
-
-def find_chip(chip: ChipT | str, chips: Mapping[str, ChipT]) -> ChipT:
-    """The chip of a short name; a chip of the same family is returned as it is.
-
-    Raises:
-        ValueError: if `chip` is neither; the message lists the names.
-    """
-    kind = type(next(iter(chips.values())))
-    if isinstance(chip, kind):
-        return chip
-    if not isinstance(chip, str) or chip not in chips:
-        raise ValueError(f"`chip` must be a Chip or one of {', '.join(chips)}; got {chip!r}")
-    return chips[chip]
-
-
-def name_of(chip: ChipT, chips: Mapping[str, ChipT]) -> str:
-    """The short name of a chip, as files have it.
-
-    Raises:
-        ValueError: if the chip has none.
-    """
-    for name, known in chips.items():
-        if known == chip:
-            return name
-    raise ValueError(f"`spec.chip` must be one of {', '.join(chips)}; got {chip}")
 
 
 class Spec(eqx.Module):
@@ -119,7 +67,8 @@ def as_array(value: ArrayLike | None) -> Array | None:
         ValueError: if an integer does not fit in 32 bits.
     """
     found = value if value is None or isinstance(value, jax.Array) else numbers_of(value)
-    if not isinstance(found, jax.Array | np.ndarray):
+    numbers = isinstance(found, np.ndarray) and found.dtype.kind not in "OUS"
+    if not isinstance(found, jax.Array) and not numbers:
         return found
     array = jnp.asarray(found)
     return array.astype(jnp.int32) if jnp.issubdtype(array.dtype, jnp.integer) else array

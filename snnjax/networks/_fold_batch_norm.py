@@ -136,7 +136,9 @@ def fold_into(
             "instance `snnjax.nn.statistics(state)`"
         )
     if norm.input_size != len(weight):
-        raise ValueError(f"takes {norm.input_size} channels, but gets {len(weight)}")
+        raise ValueError(
+            f"takes {norm.input_size} channels, but gets {len(weight)}, the rows of `weight`"
+        )
     mean, variance = _running(norm, statistics)
     root = _settled(jnp.sqrt(_settled(variance + norm.eps)))
     gain = _settled(1 / root if norm.weight is None else norm.weight / root)

@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from .._checks import require
 from .._tree import leaves_with_path
 from ..quant import Transform
 from ._layer import Hooks
@@ -17,7 +18,11 @@ def describe(network: Any) -> str:
 
     Args:
         network: a network, or a pytree of one's structure.
+
+    Raises:
+        ValueError: if it is none.
     """
+    require(_is_network(network), "network", network, "a network, such as Sequential(...)")
     rows = [*_rows(network, "")]
     names, words, sizes = zip(*rows, strict=True) if rows else ((), (), ())
     wide, long = (max(map(len, column), default=0) for column in (names, words))
@@ -56,13 +61,17 @@ def _rows(network: Any, indent: str) -> Iterator[tuple[str, str, int]]:
     for i, layer in enumerate(network.layers):
         name = network.names[i]
         label = f"{indent}[{i}]" + ("" if name is None else f" {name}")
-        if hasattr(layer, "layers") and hasattr(layer, "names"):
+        if _is_network(layer):
             yield label, type(layer).__name__, parameters(layer)
             yield from _rows(layer, indent + "  ")
         else:
             yield label, layer_words(layer) + _transforms(layer), parameters(layer)
     for path, hook in _hooks(network.on_output):
         yield f"{indent}[{path}]", f"output: {hook}", 0
+
+
+def _is_network(layer: Any) -> bool:
+    return hasattr(layer, "layers") and hasattr(layer, "names")
 
 
 def _transforms(layer: Any) -> str:

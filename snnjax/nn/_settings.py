@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .._checks import array_of, choice, count, explained, names_among, require
+from .._checks import array_of, choice, count, explained, names_among, of_kind, require
 from .._typing import FloatArray, Key
 from ..neurons import Firing, Reset
 from ..surrogate import PiecewiseLinear, Surrogate
@@ -28,7 +28,7 @@ def _surrogate(value: Any) -> Surrogate:
 
 
 def _max_spikes(value: Any) -> float:
-    if value is None or value == math.inf:
+    if value is None or (isinstance(value, Real) and value == math.inf):
         return math.inf
     count("max_spikes", value)
     return int(value)
@@ -59,13 +59,15 @@ class Settings(Firing):
     surrogate: Surrogate = eqx.field(default=None, converter=_surrogate)
     max_spikes: float = eqx.field(default=None, converter=_max_spikes, static=True)
     refractory: int = eqx.field(default=0, converter=_steps, static=True)
-    hold: bool = eqx.field(default=True, converter=bool, static=True)
+    hold: bool = eqx.field(default=True, static=True)
     output: Output = eqx.field(default="spikes", static=True)
     frozen: tuple[str, ...] = eqx.field(default=(), static=True)
 
     def __check_init__(self) -> None:
         choice("reset", self.reset, ("subtract", "zero", "none"))
         choice("output", self.output, ("spikes", "vmem"))
+        for name in ("detach_reset", "hold"):
+            of_kind(name, getattr(self, name), bool)
 
 
 def frozen_names(layer: eqx.Module, frozen: Sequence[str]) -> tuple[str, ...]:

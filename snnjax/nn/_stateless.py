@@ -1,6 +1,7 @@
 """Layers without a state that equinox does not have."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import equinox as eqx
 import jax
@@ -47,7 +48,28 @@ class TimeStepDropout(eqx.Module):
         return x * jax.random.bernoulli(key, 1 - self.p, x.shape).astype(x.dtype)
 
 
-class SumPool1d(eqx.nn.Pool):
+_Sizes: TypeAlias = int | Sequence[int]
+_Padding: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+class _SumPool(eqx.nn.Pool):
+    def __init__(self, axes: int, kernel_size: _Sizes, stride: _Sizes | None, padding: _Padding):
+        stride = kernel_size if stride is None else stride
+        super().__init__(0.0, jax.lax.add, axes, kernel_size, stride, padding)
+
+    @explained
+    def __call__(self, x: FloatArray, *, key: Key | None = None) -> FloatArray:
+        """One time step; `key` is not used.
+
+        Raises:
+            ValueError: if it has not one axis for the channels and one for each axis of a window.
+        """
+        axes = "(channels, width)" if self.num_spatial_dims == 1 else "(channels, height, width)"
+        require(x.ndim == self.num_spatial_dims + 1, "x", x.shape, f"{axes}, one time step")
+        return super().__call__(x)
+
+
+class SumPool1d(_SumPool):
     """Sum of the spikes in each window, `(channels, width)`: a chip's pooling.
 
     `eqx.nn.AvgPool1d` times the size of the window.
@@ -56,9 +78,9 @@ class SumPool1d(eqx.nn.Pool):
     @explained
     def __init__(
         self,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] | Sequence[tuple[int, int]] = 0,
+        kernel_size: _Sizes,
+        stride: _Sizes | None = None,
+        padding: _Padding = 0,
     ):
         """Make a layer.
 
@@ -67,11 +89,10 @@ class SumPool1d(eqx.nn.Pool):
             stride: distance between windows; that of their size if None, as in other libraries.
             padding: zeros added on both sides.
         """
-        stride = kernel_size if stride is None else stride
-        super().__init__(0.0, jax.lax.add, 1, kernel_size, stride, padding)
+        super().__init__(1, kernel_size, stride, padding)
 
 
-class SumPool2d(eqx.nn.Pool):
+class SumPool2d(_SumPool):
     """Sum of the spikes in each window, `(channels, height, width)`: a chip's pooling.
 
     `eqx.nn.AvgPool2d` times the size of the window.
@@ -80,9 +101,9 @@ class SumPool2d(eqx.nn.Pool):
     @explained
     def __init__(
         self,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] | Sequence[tuple[int, int]] = 0,
+        kernel_size: _Sizes,
+        stride: _Sizes | None = None,
+        padding: _Padding = 0,
     ):
         """Make a layer.
 
@@ -91,8 +112,7 @@ class SumPool2d(eqx.nn.Pool):
             stride: distance between windows; that of their size if None, as in other libraries.
             padding: zeros added on all sides.
         """
-        stride = kernel_size if stride is None else stride
-        super().__init__(0.0, jax.lax.add, 2, kernel_size, stride, padding)
+        super().__init__(2, kernel_size, stride, padding)
 
 
 class Flatten(eqx.Module):

@@ -1,5 +1,7 @@
 """Recordings: read as they were written, damaged ones refused by name, filtered as by tonic."""
 
+import struct
+
 import numpy as np
 import pytest
 import tonic
@@ -129,6 +131,36 @@ def test_damaged_spoken_digits_are_one_error_that_names_the_file(shd):
         file["labels"] = np.zeros(2, np.int64)
     with pytest.raises(ValueError, match=r"shd_train.h5 .* 3 `times`, 3 `units` and 2 `labels`"):
         read_shd(path)
+
+
+def test_damage_in_the_heaps_of_spoken_digits_is_found_before_hdf5_meets_it(shd):
+    path, _ = shd
+    content = path.read_bytes()
+    heap = content.index(b"GCOL")
+    damages = (
+        (heap + 16, bytes(16), f"its heap from byte {heap} on is damaged"),
+        (heap + 8, b"\xff" * 8, f"its heap from byte {heap} on is damaged"),
+        (content.index(struct.pack("<IQ", 50, heap)), b"\xff" * 4, "`/spikes/times` .* 4294967295"),
+    )
+    for place, damage, message in damages:
+        path.write_bytes(content[:place] + damage + content[place + len(damage) :])
+        with pytest.raises(ValueError, match=f"shd_train.h5 .*{message}"):
+            read_shd(path)
+
+
+@pytest.mark.parametrize(
+    "kept", [{}, {"chunks": (2,)}, {"chunks": (2,), "compression": "gzip"}, {"maxshape": (None,)}]
+)
+def test_spoken_digits_in_any_layout_are_read(tmp_path, kept):
+    h5py = pytest.importorskip("h5py")
+    path, sizes = tmp_path / "shd.h5", (3, 5000, 0)
+    with h5py.File(path, "w") as file:
+        file["labels"] = np.zeros(3, np.uint8)
+        for name, kind in (("times", np.float16), ("units", np.uint16)):
+            rows = file.create_dataset(f"spikes/{name}", (3,), dtype=h5py.vlen_dtype(kind), **kept)
+            for i, size in enumerate(sizes):
+                rows[i] = np.arange(size, dtype=kind)
+    assert tuple(len(events.x) for events in read_shd(path).recordings) == sizes
 
 
 SIZE = (34, 34, 2)

@@ -41,6 +41,20 @@ def small_xylo():
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("weight_bits", 10**30, "`weight_bits` must be from 1 to 32 bits; got 1000"),
+        ("state_bits", 0, "`state_bits` must be from 1 to 32 bits; got 0"),
+        ("weight_bits", 8.0, "`weight_bits` must be a whole number; got 8.0"),
+        ("name", None, "`name` must be text; got None"),
+    ],
+)
+def test_a_chip_of_impossible_bits_is_an_error(field, value, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Chip(**({"name": "own"} | {field: value}))
+
+
 @pytest.mark.parametrize("of", ["xylo4", Chip(name="other"), None, 3])
 def test_an_unknown_chip_is_an_error_that_lists_the_chips(of):
     with pytest.raises(ValueError, match=r"xylo \(xylo1, .*imu\) or dynapcnn \(speck2e, .*; got "):

@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import DSRIF, IAF, LIF, Recurrent, Sequential, record, run_chunked
 from snnjax.neurons.iaf import IAFState
-from snnjax.nn import run_batch
+from snnjax.nn import SumPool1d, SumPool2d, describe, run_batch
 
 # ----- networks
 
@@ -200,3 +200,18 @@ def test_sizes_may_be_numpy_integers():
     layer = LIF((np.int64(2), np.int32(3)), synapses=np.int64(2), refractory=np.int8(1))
     assert layer.shape == (2, 3)
     assert all(type(n) is int for n in (*layer.shape, layer.synapses, layer.settings.refractory))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SumPool2d(2)(jnp.ones((4, 4))), r"`x` must be \(channels, height, width\)"),
+        (lambda: SumPool1d(2)(None), "`x` must be an array of floating-point numbers; got None"),
+        (lambda: LIF(1, hold="no"), "`hold` must be True or False; got 'no'"),
+        (lambda: LIF(1, max_spikes=jnp.ones(3)), "`max_spikes` must be a whole number"),
+        (lambda: describe(LIF(1)), "`network` must be a network"),
+    ],
+)
+def test_what_a_layer_cannot_take_is_an_error_that_names_it(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

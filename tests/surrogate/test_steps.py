@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import surrogate
+from snnjax import LIF, surrogate, trainable
 from snnjax.surrogate import Atan, Sigmoid, StepSurrogate, from_function
 
 KINDS = {
@@ -146,6 +146,20 @@ def test_a_setting_that_is_fixed_gets_none(name):
     fixed = KINDS[name]
     gradient = eqx.filter_grad(lambda k: k(jnp.float32(X), jnp.ones(()), 1).sum())(fixed)
     assert not jax.tree.leaves(gradient)
+
+
+def test_plain_grad_takes_a_fixed_setting_for_a_parameter():
+    def loss(layer):
+        y, _ = layer(jnp.full((3, 2), 0.6))
+        return y.sum()
+
+    fixed, learned = (LIF(2, surrogate=Sigmoid(slope)) for slope in (4.0, jnp.array(4.0)))
+    gradient = jax.grad(loss)(learned).settings.surrogate.slope
+    assert gradient != 0
+    np.testing.assert_array_equal(jax.grad(loss)(fixed).settings.surrogate.slope, gradient)
+    assert eqx.filter_grad(loss)(fixed).settings.surrogate.slope is None
+    assert not trainable(fixed).settings.surrogate.slope
+    assert trainable(learned).settings.surrogate.slope
 
 
 def test_every_neuron_may_learn_a_slope_of_its_own():

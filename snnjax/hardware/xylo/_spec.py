@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Int, Real
 
@@ -100,8 +101,9 @@ class Spec(_family.Spec):
     @explained
     def __check_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) is None:
-                of_kind(field.name, None, field.type)
+            value = getattr(self, field.name)
+            if not isinstance(value, jax.Array):  # no number for the converter
+                of_kind(field.name, value, field.type)
         if self.w_in.ndim != 3 or self.w_out.ndim != 2:
             raise ValueError(
                 "`w_in` must have the shape (inputs, hidden, synapses) and `w_out` "
