@@ -99,5 +99,12 @@ def _builder(module: Any) -> Build:
         if cls.__name__ in BUILDERS.get(package, {}):
             return BUILDERS[package][cls.__name__]
     package = type(module).__module__.partition(".")[0]
-    known = ", ".join(BUILDERS.get(package, {})) or ", ".join(BUILDERS)
-    raise ValueError(f"there is no layer for it; of {package}, there is: {known}")
+    if package in BUILDERS:
+        raise ValueError(
+            f"there is no layer for it; of {package}, there is: {', '.join(BUILDERS[package])}"
+        )
+    raise ValueError(
+        f"there is no layer for it. Give the layers of a class of your own in order, as "
+        f"`torch.nn.Sequential(net.fc1, net.lif1)`; there are layers of {', '.join(BUILDERS)}, and "
+        "`interop.rockpool.load` for a file of Rockpool"
+    )
