@@ -6,6 +6,7 @@ tries all wrong values in all arguments of the functions whose names begin so, a
 no error of ours.
 """
 
+import contextlib
 import re
 import sys
 import tempfile
@@ -124,6 +125,13 @@ def everything(tmp_path_factory):
     return list(places(calls.ROOMS, tmp_path_factory.mktemp("calls")))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_their_own(tmp_path_factory):
+    """Some wrong arguments are good names of files, which are written here."""
+    with contextlib.chdir(tmp_path_factory.mktemp("written")):
+        yield
+
+
 def assert_named(place, kind):
     name, function, arguments, argument = place
     found = complaint(function, arguments, argument, WRONG[kind])
@@ -136,14 +144,14 @@ def test_a_wrong_argument_is_named(sample, data):
     assert_named(data.draw(st.sampled_from(sample)), data.draw(st.sampled_from(list(WRONG))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=300)
 @given(data=st.data())
 def test_a_wrong_argument_of_any_public_name_is_named(everything, data):
     assert_named(data.draw(st.sampled_from(everything)), data.draw(st.sampled_from(list(WRONG))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_public_name_is_called(everything):
     called = {name.removesuffix("()") for name, *_ in everything}
     assert set(calls.public_names()) - called == calls.WITHOUT_A_CALL.keys()
@@ -152,7 +160,7 @@ def test_every_public_name_is_called(everything):
 def main(*begin):
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     tried, left = 0, 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for name, function, arguments, argument in places(calls.ROOMS, Path(folder)):
             if name.startswith(begin or ("",)):
                 for kind, value in WRONG.items():

@@ -118,7 +118,7 @@ def test_lists_within_lists_are_opened():
             [[torch_linear(), module("torch.nn", "LSTM")]],
             "number 0.1, LSTM: there is no layer .* Li",
         ),
-        ([module("lava.lib", "LIF")], "number 0, LIF: .* of lava, there is: torch"),
+        ([module("lava.lib", "LIF")], "number 0, LIF: .* there are layers of torch"),
         ([torch_linear(), leaky(beta=np.ones(4))], "number 1, Leaky: "),
         ([torch_linear(), torch_linear()], "number 1, Linear: "),
     ],
