@@ -116,7 +116,7 @@ def to_raster(
                 f"{start} on end at {start + steps * step}; give `steps` or `start` for it, or cut "
                 "the recording with `crop_time`"
             )
-    raster = count((steps, *sizes), index, *places)
+    raster = _count((steps, *sizes), index, *places)
     return raster if len(np.shape(shape)) else raster[:, 0, 0]
 
 
@@ -138,11 +138,11 @@ def to_raster_by_count(
     number, sizes = whole("number", number, 1), _sizes(shape)
     time, *places = as_int64(events, sizes)
     index = np.arange(len(time)) // number
-    raster = count((-(-len(time) // number), *sizes), index, *places)
+    raster = _count((-(-len(time) // number), *sizes), index, *places)
     return raster if len(np.shape(shape)) else raster[:, 0, 0]
 
 
-def count(shape: tuple[int, ...], *places: np.ndarray) -> np.ndarray:
+def _count(shape: tuple[int, ...], *places: np.ndarray) -> np.ndarray:
     """How often each place of an array of that shape is named."""
     flat = np.ravel_multi_index(places, shape)
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)

@@ -151,7 +151,7 @@ def test_a_wrong_argument_of_any_public_name_is_named(everything, data):
     assert_named(data.draw(st.sampled_from(everything)), data.draw(st.sampled_from(list(WRONG))))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_public_name_is_called(everything):
     called = {name.removesuffix("()") for name, *_ in everything}
     assert set(calls.public_names()) - called == calls.WITHOUT_A_CALL.keys()

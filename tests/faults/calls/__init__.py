@@ -26,6 +26,7 @@ WITHOUT_A_CALL = {
     "hardware.xylo.Emulator": "the library makes it",
     "interop.nir.Loaded": "the library makes it",
     "train.Loading": "the library makes it",
+    "train.Settings": "it has no fields",
     "train.Run": "the library makes it, by its `create` and `open`",
     "train.SweepFolder": "the library makes it, by its `create` and `open`",
     "train.TrainState": "the library makes it",

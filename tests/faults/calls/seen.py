@@ -57,6 +57,10 @@ def calls_of_reports(folder):
     yield "report.examine", report.examine, {"run": found.run, **of, "draws": 0}
     yield "report.fidelity", report.fidelity, {**of, "spec": found.spec}
     yield "report.report", report.report, {"found": found}
+    events = np.asarray(data.test[0][:2])
+    trace = xylo.simulate(found.spec, events)
+    counted = {"family": xylo, "spec": found.spec, "rasters": events, "trace": trace}
+    yield "report.cost", report.cost, counted
     yield "report.compare", report.compare, {"runs": [found, found]}
     swept = {"recipe": recipes.Digits(stages="plan:1", **sizes), "over": {"bits": [4]}}
     yield "train.sweep", train.sweep, swept
