@@ -154,7 +154,7 @@ class Sharding:
     def gather(self, state: Tree) -> Tree:
         """A state as arrays of this process alone. Every process must call it."""
         arrays, rest = eqx.partition(state, eqx.is_array)
-        whole = _everywhere(arrays, NamedSharding(self.mesh, P()))
+        whole = _spread(arrays, NamedSharding(self.mesh, P()))
         return eqx.combine(jax.tree.map(_local, whole), rest)
 
 
@@ -163,13 +163,15 @@ def _put(x: jax.Array, sharding: NamedSharding) -> jax.Array:
         return x
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         return jax.device_put(x, sharding)
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        return _spread(x, sharding)
     held = np.asarray(x)
     return jax.make_array_from_callback(held.shape, sharding, lambda index: held[index])
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _everywhere(arrays: PyTree, sharding: NamedSharding) -> PyTree:
-    """The arrays on every device. One program for all calls, since it is a function of the file."""
+def _spread(arrays: PyTree, sharding: NamedSharding) -> PyTree:
+    """Arrays split otherwise. One program for all calls, since it is a function of the file."""
     return jax.lax.with_sharding_constraint(arrays, sharding)
 
 
