@@ -11,6 +11,19 @@ import typer
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder that `snnjax train` made.")]
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="TOML file of settings; `recipe` may be one of them."),
+]
+PlanOption = Annotated[
+    Path | None,
+    typer.Option(help="TOML file of transforms to train through, before those of the chip."),
+]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the data, in all stages.")]
+CheckpointOption = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Time between checkpoints, at least.")
+]
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,17 @@ from ..hardware.xylo.frontend import Audio3
 from ..train import Recipe, Scores
 from ..train.recipes import RECIPES
 from ._runs import Opened
+
+
+def training_progress() -> Progress:
+    """Bars of epochs, with the fields `loss` and `accuracy`."""
+    return Progress(
+        TextColumn("training {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs  loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"),
+        TimeRemainingColumn(),
+    )
 
 
 def _table(title: str, *columns: str, left: int = 1, **style: Any) -> Table:

@@ -188,32 +188,35 @@ def front_end_fields(run: Run) -> dict[str, Any]:
     return frontend.export(found)
 
 
-def reopen(folder: Path, *, to_train: bool = False) -> Opened:
+def reopen(folder: Path, *, to_train: bool = False, data: Path | None = None) -> Opened:
     """A run as its last checkpoint left it, with the plan that it was trained with.
 
     Args:
         folder: the run folder.
         to_train: begin anew where there is no checkpoint yet.
+        data: where its data are now; None for where they were.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no checkpoint in it.
         ValueError: if it is not a run folder, or of a recipe that is not known.
     """
     run = Run.open(folder)
+    if data is not None:
+        run = run.with_data(data)
     recipe = recipe_of(run)
     rules = transforms.load(run.plan) if run.plan.exists() else None
     front_end_of(run, recipe)
     try:
-        data = recipe.load_data()
+        loaded = recipe.load_data()
     except FileNotFoundError as error:
         if run.settings.get("data") is None:
             raise
         cure = f"`snnjax train --resume {folder} --data PLACE` tells the run where its data are"
         raise FileNotFoundError(f"{error}; {cure}") from error
-    state = recipe.start(data, rules)
+    state = recipe.start(loaded, rules)
     if run.has_checkpoint or not to_train:
         state = load_checkpoint(run.checkpoint, state)
-    return Opened(run, recipe, data, state)
+    return Opened(run, recipe, loaded, state)
 
 
 def simulate_held_out(run: Run, spec: Any) -> tuple[Any, np.ndarray]:

@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._checks import read_toml
 from .._files import write_whole
 from ..train import Data, Recipe, Run, SweepFolder, Swept
 from ..train.recipes import find_recipe
 from . import _report, _runs
-from ._options import one_line_errors
+from ._options import (
+    CheckpointOption,
+    ConfigOption,
+    EpochsOption,
+    PlanOption,
+    one_line_errors,
+)
 
 
 def sweep(
@@ -29,20 +34,14 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of each combination.")] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="TOML file of settings; `recipe` may be one of them."),
-    ] = None,
+    config: ConfigOption = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting that all members have."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data, in all stages.")] = None,
+    epochs: EpochsOption = None,
     data: Annotated[Path | None, typer.Option(help="File or folder with the data.")] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="TOML file of transforms to train through, before those of the chip."),
-    ] = None,
+    plan: PlanOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder to make.  \\[default: runs/sweep-RECIPE-DATE-TIME]"),
@@ -50,9 +49,7 @@ def sweep(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the sweep in this folder.")
     ] = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time between checkpoints, at least.")
-    ] = 30.0,
+    checkpoint_every: CheckpointOption = 30.0,
 ) -> None:
     """Train a recipe with every combination of some settings, for several seeds of each.
 
@@ -94,14 +91,7 @@ def _values(recipe: type[Recipe], over: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _run(folder: SweepFolder, recipe: type[Recipe], every: float) -> None:
-    columns = (
-        TextColumn("training {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs  loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
+    with _report.training_progress() as progress:
         bars: dict[Recipe, Any] = {}
 
         def on_epoch(members: Sequence[Recipe], epoch: int, loss: float, accuracy: float) -> None:

@@ -10,14 +10,19 @@ from typing import Annotated
 import equinox as eqx
 import numpy as np
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._checks import read_toml
 from .._files import write_whole
 from ..train import Checkpoints, Recipe, Run, Sharding, Through, TrainState
 from ..train.recipes import RECIPES
 from . import _cluster, _report, _runs
-from ._options import one_line_errors
+from ._options import (
+    CheckpointOption,
+    ConfigOption,
+    EpochsOption,
+    PlanOption,
+    one_line_errors,
+)
 
 _FLAGS = (
     *("epochs", "seed", "bits", "chip", "through", "data"),
@@ -38,10 +43,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="TOML file of settings; `recipe` may be one of them."),
-    ] = None,
+    config: ConfigOption = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting; as often as you like."),
@@ -52,14 +54,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run, with its own settings.")
     ] = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time between checkpoints, at least.")
-    ] = 30.0,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="TOML file of transforms to train through, before those of the chip."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data, in all stages.")] = None,
+    checkpoint_every: CheckpointOption = 30.0,
+    plan: PlanOption = None,
+    epochs: EpochsOption = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is random.")] = None,
     bits: Annotated[int | None, typer.Option(help="Bits of the weights.")] = None,
     chip: Annotated[str | None, typer.Option(help="Short name of the chip.")] = None,
@@ -132,7 +129,7 @@ def train(
                 if made.loader != "memory":
                     raise ValueError(f"`loader` on a mesh must be memory; got {made.loader!r}")
             if resume is not None:
-                opened = _reopen(resume, stack)
+                opened = _reopen(resume, data, stack)
             else:
                 opened = _runs.create(folder, name, made, plan, write=_cluster.is_first())
                 _lock(opened.run, stack)
@@ -145,11 +142,12 @@ def _lock(run: Run, stack: contextlib.ExitStack) -> None:
         stack.enter_context(run.locked())
 
 
-def _reopen(folder: Path, stack: contextlib.ExitStack) -> _runs.Opened:
+def _reopen(folder: Path, data: Path | None, stack: contextlib.ExitStack) -> _runs.Opened:
     """A run to go on with, whose log ends where its checkpoint is."""
     _lock(Run.open(folder), stack)
-    opened = _runs.reopen(folder, to_train=True)
+    opened = _runs.reopen(folder, to_train=True, data=data)
     if _cluster.is_first():
+        opened.run.write_settings()
         epoch = int(opened.state.epoch)
         opened.run.cut_log(epoch, lambda notice: typer.echo(notice, err=True))
     return opened
@@ -183,15 +181,8 @@ def _train(opened: _runs.Opened, every: float, sharding: Sharding | None) -> Tra
 
 def _train_and_keep(opened: _runs.Opened, every: float, sharding: Sharding | None) -> TrainState:
     run, recipe, _, state = opened
-    columns = (
-        TextColumn("training {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs  loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"),
-        TimeRemainingColumn(),
-    )
     ends = {stage.end for stage in recipe.schedule}
-    with Progress(*columns) as progress, Checkpoints(run.checkpoint) as checkpoints:
+    with _report.training_progress() as progress, Checkpoints(run.checkpoint) as checkpoints:
         bar = progress.add_task(
             "", total=recipe.epochs, completed=int(state.epoch), loss=np.nan, accuracy=np.nan
         )

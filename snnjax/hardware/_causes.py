@@ -54,13 +54,14 @@ def explain(layers: Sequence[Any], cut_events: int, beside: str) -> tuple[str, .
         beside: what the integers are compared with, in words.
     """
     first = next((layer for layer in layers if layer.parts_at is not None), None)
-    if first is None:
+    # Potentials may differ without spikes: where events are lost, or states or weights are cut.
+    if first is None and not cut_events and not any(x.saturated or x.clipped for x in layers):
         return (f"{beside} and the integers spike alike at every step",)
     found = [pair for layer in layers for pair in _of_layer(layer, beside)]
     if cut_events:
         lost = "events are more than an input channel takes in a step, and are lost: scale the "
         found.append((3.0, f"{cut_events:,} {lost}input down, or spread it over steps"))
-    if found:
+    if found or first is None:
         return tuple(words for _, words in sorted(found, key=lambda pair: -pair[0]))
     where = f"{first.path} parts first, at step {first.parts_at}"
     return (f"rounding alone: {where}; {first.equal:.2%} of its steps are equal",)

@@ -76,7 +76,7 @@ class Run:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         temporary.mkdir()
         made = cls(temporary, recipe, dict(settings))
-        made._write_settings()
+        made.write_settings()
         if plan is not None:
             write_whole(made.plan, plan)
         if front_end is not None:
@@ -122,7 +122,8 @@ class Run:
     def with_data(self, data: str | os.PathLike[str]) -> Self:
         """The run with its data at another place, as after a move to another machine.
 
-        Its settings keep the place. That the data are the same is up to the caller.
+        The folder is as it was; `write_settings` keeps the place. That the data are the same is up
+        to the caller.
 
         Args:
             data: the file or folder.
@@ -136,11 +137,10 @@ class Run:
         place = os.path.abspath(data)
         if not os.path.exists(place):
             raise FileNotFoundError(f"{place} does not exist")
-        moved = dataclasses.replace(self, settings={**self.settings, "data": place})
-        moved._write_settings()
-        return moved
+        return dataclasses.replace(self, settings={**self.settings, "data": place})
 
-    def _write_settings(self) -> None:
+    def write_settings(self) -> None:
+        """Write `config.json`, whole or not at all."""
         header = {"format": _FORMAT, "version": _VERSION, "recipe": self.recipe}
         text = json.dumps({**header, "settings": self.settings}, indent=2) + "\n"
         write_whole(self.path / "config.json", text)

@@ -37,6 +37,13 @@ def test_nothing_is_wrong():
     assert causes(layer(at_cap=2)) == ("the network and the integers spike alike at every step",)
 
 
+def test_what_cuts_potentials_alone_is_told():
+    (words,) = causes(layer(saturated={0: "too much"}))
+    assert words.startswith("1 of 4 neurons of layers[1] reach an end of the chip's range")
+    (words,) = causes(layer(), cut_events=7)
+    assert words.startswith("7 events are more than an input channel takes")
+
+
 def test_rounding_alone():
     (words,) = causes(layer(), layer("layers[3]", parts_at=2, equal=0.9))
     assert (
