@@ -66,10 +66,10 @@ def start(count, command, environment=None):
     ]
 
 
-def ends(started, longest=LONGEST):
+def ends(started):
     """The exit status of each process, and all that it said."""
     try:
-        said = [each.communicate(timeout=longest) for each in started]
+        said = [each.communicate(timeout=LONGEST) for each in started]
     finally:
         for each in started:
             each.kill()

@@ -1,6 +1,5 @@
 """Training in several real processes, which talk by Gloo over this machine's own network."""
 
-import time
 
 import equinox as eqx
 import jax
@@ -46,9 +45,7 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(whole, tmp
     options = (DYING, "--out", run, *settings(**processes.SETTINGS))
     _, second = started = train(run, *options, dies=1)
     assert second.wait(processes.LONGEST) == -9
-    killed = time.monotonic()
-    (status, said), _ = processes.ends(started, 60)
-    assert time.monotonic() - killed < 60
+    (status, said), _ = processes.ends(started)
     assert status == 2, said
     assert "error: another process has ended, or is not reached;" in said
     assert f"--resume {run}" in said
