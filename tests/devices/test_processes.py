@@ -1,6 +1,5 @@
 """Training in several real processes, which talk by Gloo over this machine's own network."""
 
-
 import equinox as eqx
 import jax
 import numpy as np
