@@ -304,9 +304,10 @@ def test_fidelity_compares_the_network_with_its_integers(run, tmp_path):
     assert f"{content['layers'][0]['spikes']:,}" in result.output
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert content["through_plan"]["layers"][0]["equal"] >= content["layers"][0]["equal"]
-    result = call("fidelity", folder, "--against", folder)
+    result = call("fidelity", folder, "--against", folder, "--out", report)
     assert result.exit_code == 0, result.output
-    assert "the other integers and the integers spike alike at every step" in result.output
+    assert [layer["equal"] for layer in json.loads(report.read_text())["layers"]] == [1.0] * 3
+    assert "same answer in 100.00%" in result.output
 
 
 def test_mismatch_at_level_0_is_the_network_as_it_was_trained(run):
