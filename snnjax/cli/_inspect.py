@@ -3,15 +3,18 @@
 import inspect as signatures
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..hardware import FAMILIES, family
-from ..interop import nir
+from ..interop import as_lif, nir
 from ._options import one_line_errors
+
+AS_LIF = "`snnjax.interop.as_lif`"
+"""The cure that a chip names for the neurons that can become its own."""
 
 
 def inspect(
@@ -37,9 +40,7 @@ def inspect(
     print("edges: " + ", ".join(f"{a} -> {b}" for a, b in found.edges))
     print(f"marks of: {', '.join(found.dialects) or 'no tool'}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            loaded = nir.load(file, dialect=dialect, dt=dt, nodes=told)
+        loaded = _quietly(nir.load, file, dialect=dialect, dt=dt, nodes=told)
     except ValueError as error:
         print(error)
         raise typer.Exit(1) from None
@@ -60,15 +61,32 @@ def _told(nodes: str) -> Any:
 def _fits(loaded: nir.Loaded) -> Iterator[str]:
     """A line for each chip: that the network fits, or the first reason that it does not."""
     for name in FAMILIES:
-        module = family(name)
-        takes = signatures.signature(module.map_network).parameters
-        given = {"input_shape": loaded.input_shape} if "input_shape" in takes else {}
-        for short, chip in module.CHIPS.items():
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    spec = module.map_network(loaded.network, chip=short, **given)
-                broken = [v.message for v in module.check(spec) if v.severity == "error"]
-            except (ValueError, TypeError) as error:
-                broken = [str(error).splitlines()[0]]
-            yield f"{short}: {'no: ' + broken[0] if broken else 'fits ' + chip.name}"
+        for short, chip in family(name).CHIPS.items():
+            why = _refusal(name, short, loaded, loaded.network)
+            words = f"fits {chip.name}"
+            if why is not None and AS_LIF in why:
+                words += ", its neurons made LIF by `interop.as_lif`"
+                try:
+                    why = _refusal(name, short, loaded, _quietly(as_lif, loaded.network))
+                except (ValueError, TypeError) as error:
+                    why = str(error)
+            yield f"{short}: {words if why is None else 'no: ' + why}"
+
+
+def _refusal(name: str, chip: str, loaded: nir.Loaded, network: Any) -> str | None:
+    """The first reason for which a chip does not take a network; None if it does."""
+    module = family(name)
+    takes = signatures.signature(module.map_network).parameters
+    given = {"input_shape": loaded.input_shape} if "input_shape" in takes else {}
+    try:
+        spec = _quietly(module.map_network, network, chip=chip, **given)
+        broken = [v.message for v in module.check(spec) if v.severity == "error"]
+    except (ValueError, TypeError) as error:
+        broken = [str(error).splitlines()[0]]
+    return broken[0] if broken else None
+
+
+def _quietly(call: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call(*given, **options)

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import pytest
 from typer.testing import CliRunner
 
-from snnjax import SynNet
+from snnjax import Sequential, Synaptic, SynNet
 from snnjax.cli._app import app
 from snnjax.interop import nir
 
@@ -50,6 +51,25 @@ def test_a_file_of_our_own_fits_its_chip(tmp_path):
     assert result.exit_code == 0
     assert "marks of: snnjax" in result.output
     assert "audio3: fits Xylo Audio 3" in result.output
+
+
+@pytest.mark.parametrize(
+    ("delay", "line"),
+    [
+        (False, "audio3: fits Xylo Audio 3 (SYNS65302), its neurons made LIF by `interop.as_lif`"),
+        (True, "audio3: no: `layers[1]` must have `reset_delay` off"),
+    ],
+)
+def test_neurons_that_can_become_those_of_the_chip_are_tried_as_such(tmp_path, delay, line):
+    pytest.importorskip("nir")
+    key = jax.random.key(0)
+    layers = []
+    for n_in, n_out in ((3, 4), (4, 2)):
+        layers.append(eqx.nn.Linear(n_in, n_out, use_bias=False, key=key))
+        layers.append(Synaptic(n_out, 0.75, 0.875, reset_delay=delay))
+    nir.save(Sequential(*layers), tmp_path / "net.nir", dt=1e-3)
+    result = inspect(tmp_path / "net.nir")
+    assert line in result.output
 
 
 def test_a_wrong_file_or_option_is_one_line(tmp_path):

@@ -76,6 +76,22 @@ def snntorch_conv():
     )
 
 
+def snntorch_at_once():
+    """Without a delay of the reset; membranes reach several thresholds."""
+    import snntorch
+    import torch
+
+    settings = {"reset_delay": False, "threshold": 0.5}
+    neurons = (
+        snntorch.Synaptic(alpha=0.75, beta=0.875, **settings),
+        snntorch.RLeaky(beta=0.9, V=0.3, all_to_all=False, **settings),
+        snntorch.Leaky(beta=0.9, **settings),
+        snntorch.Synaptic(alpha=0.5, beta=0.8, **settings),
+    )
+    layers = [m for n in neurons for m in (torch.nn.Linear(6, 6, bias=False), n)]
+    return weigh(torch.nn.Sequential(*layers), 3)
+
+
 def run_snntorch(net, x):
     import torch
 

@@ -9,6 +9,7 @@ import pytest
 from snnjax import LIF, Leaky, Residual, Sequential, record
 from snnjax.hardware import MappingWarning, xylo
 from snnjax.interop import as_lif
+from snnjax.interop._snntorch import SynapticAtOnce
 
 KEYS = jax.random.split(jax.random.key(0), 5)
 
@@ -47,16 +48,38 @@ def test_the_network_is_the_same_step_by_step_and_xylo_takes_it():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([Leaky(3, 0.9, reset_delay=False)], r"`layers\[1\]` must have a synapse, as .*`Synaptic`"),
+        ([Leaky(3, 0.9, reset_delay=False)], r"`layers\[1\]` must have a synapse: .*`Synaptic`"),
         ([synaptic(3, reset_delay=True)], r"`layers\[1\]` must have `reset_delay` off"),
-        ([synaptic(3, reset="zero")], "must reset by subtraction; got 'zero'"),
+        ([synaptic(3, reset="zero")], "must reset by subtraction, not 'zero'"),
         ([synaptic(3, min_vmem=-1.0)], "must have no lower bound"),
-        ([synaptic(3), synaptic(3)], r"`layers\[1\]` must be a Linear without .*; got LIF"),
+        ([synaptic(3), synaptic(3)], r"`layers\[2\]` must follow a Linear, .*; got LIF before it"),
     ],
 )
 def test_what_is_no_lif_is_refused_by_path(layers, message):
     with pytest.raises(ValueError, match=message):
         as_lif(Sequential(linear(4, 3, 0), *layers))
+
+
+def test_what_is_before_the_neurons_is_named_with_its_cure():
     biased = Sequential(eqx.nn.Linear(4, 3, key=KEYS[0]), synaptic(3))
-    with pytest.raises(ValueError, match=r"`layers\[0\]` must be a Linear .*; got one with a bias"):
+    with pytest.raises(ValueError, match=r"`layers\[1\]` must follow .* without bias.*bias=False"):
         as_lif(biased)
+    with pytest.raises(ValueError, match=r"`layers\[0\]` must follow .*; got nothing before it"):
+        as_lif(Sequential(synaptic(4)))
+    with pytest.raises(TypeError, match=r"`network` must be a Sequential .*; got Leaky"):
+        as_lif(synaptic(4))
+
+
+def test_layers_that_snntorch_holds_back_are_named():
+    held = SynapticAtOnce(3, 0.5, 0.8, reset_delay=False)
+    with pytest.warns(UserWarning, match=r"^layers\[1\]: snnTorch holds back .* two thresholds"):
+        found = as_lif(Sequential(linear(4, 3, 0), held))
+    assert isinstance(found.layers[1], LIF)
+
+
+def test_the_chip_says_how_its_neurons_are_made():
+    model = Sequential(linear(4, 3, 0), synaptic(3), linear(3, 2, 1), Leaky(2, 0.9))
+    with pytest.raises(ValueError, match=r"`layers\[1\]` .*`snnjax.interop.as_lif` makes a LIF"):
+        xylo.map_network(model)
+    with pytest.raises(ValueError, match=r"`layers\[1\]` \(Leaky\) has no synapse"):
+        xylo.map_network(Sequential(linear(4, 3, 0), Leaky(3, 0.9)))

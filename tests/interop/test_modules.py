@@ -54,7 +54,7 @@ def test_every_tool_has_three_golden_networks(golden):
     assert manifest["versions"].keys() == _modules.TOOLS.keys()
     for tool in _modules.TOOLS:
         names = [name for name in _modules.NETWORKS if name.startswith(f"{tool}_")]
-        assert len(names) == 3
+        assert len(names) >= 3
         assert all(f"{name}/output" in golden for name in names)
 
 
@@ -70,10 +70,10 @@ def torch_linear():
     return module("torch.nn.modules.linear", "Linear", weight=weight, bias=None)
 
 
-def leaky(**attributes):
+def leaky(name="Leaky", **attributes):
     found = {"beta": 0.9, "threshold": 1.0, "reset_mechanism": "subtract", "reset_delay": True}
     found |= {"state_quant": False, "graded_spikes_factor": 1.0, "inhibition": False}
-    return module("snntorch._neurons.leaky", "Leaky", **(found | attributes))
+    return module(f"snntorch._neurons.{name.lower()}", name, **(found | attributes))
 
 
 def test_a_surrogate_is_given_and_is_that_of_all_neurons():
@@ -102,6 +102,29 @@ def test_a_readout_of_potentials_steps_as_its_tool_printed(integrator, expected)
     np.testing.assert_allclose(y[:, 0], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "kind"),
+    [
+        ("Leaky", {}, "Leaky"),
+        ("Synaptic", {"alpha": 0.8}, "Synaptic"),
+        ("Leaky", {"reset_delay": False}, "LeakyAtOnce"),
+        ("Synaptic", {"alpha": 0.8, "reset_delay": False}, "SynapticAtOnce"),
+        ("Leaky", {"reset_delay": False, "reset_mechanism": "zero"}, "Leaky"),
+    ],
+)
+def test_layers_of_snntorch_have_its_names(name, settings, kind):
+    model = from_modules([leaky(name=name, **settings)], 2)
+    assert str(model).splitlines()[1].split()[1:3] == [kind, "2"]
+
+
+def test_without_a_delay_a_neuron_above_two_thresholds_is_held_back_as_in_snntorch():
+    model = from_modules([leaky(reset_delay=False)], 1)
+    y, state = model(np.array([[2.5], [0.0], [1.0], [0.0]], np.float32))
+    # 1.5 is left, 1.35 a step later; 1.35 - 1 does not fire, and 2.215 - 1 does.
+    np.testing.assert_array_equal(y[:, 0], [1, 0, 1, 0])
+    np.testing.assert_allclose(state[0].vmem, [0.9 * 1.215], rtol=1e-5)
+
+
 def test_lists_within_lists_are_opened():
     model = from_modules([[torch_linear()], [[leaky()]]], 2)
     assert [type(layer).__name__ for layer in model.layers] == ["Linear", "Leaky"]
@@ -113,6 +136,14 @@ def test_lists_within_lists_are_opened():
         ([torch_linear(), leaky(state_quant=True)], r"number 1, Leaky: `state_quant` must be off"),
         ([leaky(inhibition=True)], "number 0, Leaky: `inhibition` must be off"),
         ([leaky(graded_spikes_factor=2.0)], "`graded_spikes_factor` must be 1; got 2.0"),
+        (
+            [
+                leaky(
+                    name="RSynaptic", alpha=0.5, recurrent=SimpleNamespace(V=0.1), reset_delay=False
+                )
+            ],
+            "number 0, RSynaptic: `reset_delay` must be on: snnTorch's RSynaptic does not run",
+        ),
         ([leaky(beta=0.0)], "decays must be above 0"),
         (
             [[torch_linear(), module("torch.nn", "LSTM")]],

@@ -25,6 +25,7 @@ from snnjax import (
     Recurrent,
     Residual,
     Sequential,
+    Synaptic,
     SynNet,
     nn,
     quant,
@@ -32,6 +33,7 @@ from snnjax import (
     surrogate,
     transforms,
 )
+from snnjax.interop._snntorch import LeakyAtOnce, SynapticAtOnce
 from snnjax.interop.nir import WRITERS, Delay, load, save, to_graph
 
 from . import _written
@@ -81,7 +83,11 @@ def convolutions():
 def leaky():
     first = Leaky(4, 0.9, recurrent=True, key=KEYS[2], refractory=2)
     second = Leaky(4, np.array([0.8, 0.9, 0.5, 1.0]), alpha_syn=0.7, reset="zero", v_reset=-0.1)
-    return Sequential(("in", linear(3, 4)), ("hidden", first), second)
+    third = SynapticAtOnce(4, 0.7, 0.9, reset_delay=False)
+    last = LeakyAtOnce(4, 0.9, reset_delay=False)
+    return Sequential(
+        ("in", linear(3, 4)), ("hidden", first), second, third, last, Synaptic(4, 0.7, 0.9)
+    )
 
 
 def euler():

@@ -11,6 +11,7 @@ import pytest
 from snnjax import IAF, LI, PLIF, Graph, Leaky, Sequential
 from snnjax.interop._firing import Strict
 from snnjax.interop._neuron import NIRIntegrator, NIRNeuron
+from snnjax.interop._snntorch import LeakyAtOnce, SynapticAtOnce
 from snnjax.interop.torch import load_state_dict
 from snnjax.nn import Flatten
 
@@ -50,6 +51,8 @@ def jelly(shape, **settings):
     return NIRNeuron(shape, dt=1.0, strict=False, **settings)
 
 
+AT_ONCE = {"reset_delay": False, "surrogate": Strict()}
+
 SINABS = [conv(2, 4, padding=1, use_bias=False), IAF((4, 8, 8), min_vmem=-1.0)]
 SINABS += [eqx.nn.AvgPool2d(2, 2), conv(4, 6, stride=2, padding=1), IAF((6, 2, 2), min_vmem=-1.0)]
 SINABS += [Flatten(), linear(24, 5), IAF(5, min_vmem=-1.0)]
@@ -61,6 +64,16 @@ OURS = {
         leaky(8, 0.5, w_rec=np.zeros((8, 8))),
         linear(8, 4, use_bias=False),
         leaky(4, 0.5, alpha_syn=0.5),
+    ],
+    "snntorch_at_once": [
+        linear(6, 6, use_bias=False),
+        SynapticAtOnce(6, 0.5, 0.5, **AT_ONCE),
+        linear(6, 6, use_bias=False),
+        LeakyAtOnce(6, 0.5, w_rec=np.zeros((6, 6)), **AT_ONCE),
+        linear(6, 6, use_bias=False),
+        LeakyAtOnce(6, 0.5, **AT_ONCE),
+        linear(6, 6, use_bias=False),
+        SynapticAtOnce(6, 0.5, 0.5, **AT_ONCE),
     ],
     "snntorch_conv": [
         conv(2, 4, padding=1, use_bias=False),

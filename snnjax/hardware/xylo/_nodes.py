@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._checks import explained
-from ...nn import LIF, Chain, Residual, TimeStepDropout
+from ...nn import LIF, Chain, Leaky, Residual, TimeStepDropout
 from ...params import stop_frozen
 from ._chips import Chip
 from ._integers import Group
@@ -150,7 +150,7 @@ def _read(chain: Chain, place: Place, source: int | None, nodes: list[Node]) -> 
         elif isinstance(layer, Chain):
             source = _read(layer, at, source, nodes)
         else:
-            raise unmappable(at, layer, "has no counterpart on the chip")
+            raise _without_counterpart(at, layer)
     if product is not None:
         raise unmappable(*product, "is not followed by a LIF")
     return source
@@ -160,7 +160,16 @@ def _no_neurons(product: tuple[Place, eqx.nn.Linear], place: Place, layer: objec
     """The error for a layer after a Linear: it names the one that the chip lacks."""
     if isinstance(layer, eqx.nn.Linear | Chain):
         return unmappable(*product, "is not followed by a LIF")
-    return unmappable(place, layer, "has no counterpart on the chip")
+    return _without_counterpart(place, layer)
+
+
+def _without_counterpart(place: Place, layer: object) -> ValueError:
+    if not isinstance(layer, Leaky):
+        return unmappable(place, layer, "has no counterpart on the chip")
+    if layer.alpha_syn is None:
+        why = "has no synapse, as all neurons of the chip have: train a LIF, or snnTorch's Synaptic"
+        return unmappable(place, layer, why)
+    return unmappable(place, layer, "must be a LIF: `snnjax.interop.as_lif` makes a LIF of it")
 
 
 def _node(

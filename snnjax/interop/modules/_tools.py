@@ -7,9 +7,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ...nn import IAF, LI, PLIF, Leaky
+from ...nn import IAF, LI, PLIF
 from .._layers import Shift
 from .._neuron import NIRIntegrator, NIRNeuron
+from .._snntorch import snntorch_neuron
 from ._context import Build, Context, number, per_neuron, require
 
 # ----- snnTorch
@@ -27,7 +28,9 @@ def _snntorch(m: Any, at: Context) -> Any:
         before = [] if bias is None else [Shift(jnp.asarray(bias, float))]
     if type(m).__name__.endswith("Synaptic"):
         settings["alpha_syn"] = _clipped(m.alpha, at)
-    layer = Leaky(
+        runs = m.reset_delay or "w_rec" not in settings
+        require(runs, "`reset_delay` must be on: snnTorch's RSynaptic does not run without")
+    layer = snntorch_neuron(
         at.shape,
         _clipped(m.beta, at),
         threshold=per_neuron(m.threshold, at.shape),

@@ -15,6 +15,7 @@ from .._delay import Delay
 from .._firing import Strict
 from .._layers import Dense, FlattenAxes, Scale, Shift, Threshold
 from .._neuron import NIRIntegrator, NIRNeuron
+from .._snntorch import LeakyAtOnce, SynapticAtOnce
 
 UNCHANGED = nn.Recurrent(eqx.nn.Identity(), shape=1).layers[1]
 """The feedback of a `Recurrent` that is made without one."""
@@ -38,6 +39,8 @@ def _classes() -> dict[str, type]:
         Scale,
         Shift,
         Threshold,
+        LeakyAtOnce,
+        SynapticAtOnce,
     )
     found = {cls.__name__: cls for cls in own}
     for module, prefix in ((nn, ""), (networks, ""), (surrogate, ""), (eqx.nn, "eqx.")):

@@ -17,24 +17,33 @@ from ._files import arrays_of
 
 Model = TypeVar("Model", bound=Layer)
 Group = Mapping[str, np.ndarray]
-Convert = Callable[[np.ndarray], np.ndarray]
+Convert = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 _STATIC = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose, eqx.nn.LayerNorm, eqx.nn.GroupNorm)
 
 _NO_WEIGHTS = frozenset(
     {"mem", "syn", "spk", "v", "v_mem", "i_syn", "v_seq", "tau_mem", "tau_syn"}
-    | {"graded_spikes_factor", "reset_mechanism_val"}
+    | {"graded_spikes_factor", "reset_mechanism_val", "V"}
 )
-"""States and settings that a module keeps among its weights."""
+"""States and settings that a module keeps among its weights; V is a copy of recurrent.V."""
 
 
-def _decay(value: np.ndarray) -> np.ndarray:
+def _decay(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A decay as snnTorch uses it."""
     return np.clip(value, 0, 1)
 
 
-def _same(value: np.ndarray) -> np.ndarray:
+def _same(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return value
+
+
+def _source_first(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return value.T if value.ndim == 2 else value
+
+
+def _diagonal(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """One recurrent weight for each neuron, or for all, as a matrix."""
+    return np.diag(value if value.size > 1 else np.broadcast_to(value.reshape(()), shape))
 
 
 _NEURONS: Mapping[type, Mapping[str, tuple[str, Convert]]] = {
@@ -42,8 +51,8 @@ _NEURONS: Mapping[type, Mapping[str, tuple[str, Convert]]] = {
         "beta": ("alpha_mem", _decay),
         "alpha": ("alpha_syn", _decay),
         "threshold": ("threshold", _same),
-        "recurrent.weight": ("w_rec", lambda value: value.T if value.ndim == 2 else value),
-        "recurrent.V": ("w_rec", np.diag),
+        "recurrent.weight": ("w_rec", _source_first),
+        "recurrent.V": ("w_rec", _diagonal),
     },
     PLIF: {"w": ("w", _same)},
     IAF: {"spike_threshold": ("threshold", _same), "min_v_mem": ("min_vmem", _same)},
@@ -60,11 +69,13 @@ class Slot:
         path: its path.
         array: its value so far.
         convert: torch's array as the parameter.
+        shape: shape of the neurons.
     """
 
     path: str
     array: Any
     convert: Convert = _same
+    shape: tuple[int, ...] = ()
 
 
 @explained
@@ -135,7 +146,7 @@ def _slots(layer: Any, path: str) -> dict[str, Slot]:
         return {n: Slot(f"{dot}{n}", a) for n, a in found.items() if a is not None}
     table = next((names for cls, names in _NEURONS.items() if isinstance(layer, cls)), {})
     return {
-        theirs: Slot(f"{dot}{ours}", getattr(layer, ours), convert)
+        theirs: Slot(f"{dot}{ours}", getattr(layer, ours), convert, layer.shape)
         for theirs, (ours, convert) in table.items()
         if getattr(layer, ours) is not None
     }
@@ -197,7 +208,7 @@ def _filled(
             if slot.path not in got:
                 problems.append(f"{slot.path} gets nothing: there is no {dot}{key}")
             continue
-        value = _fit(slot.convert(group[key]), np.shape(slot.array))
+        value = _fit(slot.convert(group[key], slot.shape), np.shape(slot.array))
         if value is None:
             problems.append(
                 f"{slot.path} is {np.shape(slot.array)}; {dot}{key} is {group[key].shape}"

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ....nn import Leaky
 from ..._firing import Strict
+from ..._snntorch import snntorch_neuron
 from .._dialect import Dialect, Given
 from .._wiring import Wiring
 
@@ -36,7 +36,7 @@ def _neuron(given: Given) -> Any:
         tau = given.array("tau_mem")
     else:
         tau = given.array("tau")
-    return Leaky(
+    return snntorch_neuron(
         given.shape,
         1 - DT / tau,
         threshold=given.array("v_threshold"),
