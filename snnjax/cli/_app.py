@@ -7,7 +7,7 @@ import typer
 
 from .._checks import read_array
 from ..codegen import c, program
-from ..hardware import family
+from ..hardware import family, load
 from ..train import Run
 from . import (
     _cost,
@@ -22,7 +22,7 @@ from . import (
     _sweep,
     _train,
 )
-from ._options import RunArgument, one_line_errors
+from ._options import SpecArgument, one_line_errors
 
 app = typer.Typer(
     help="Train spiking networks under a chip's constraints, and run the integers that it gets.",
@@ -42,15 +42,24 @@ app.command()(_pages.report)
 app.command()(_pages.compare)
 
 
-def _spec_of(run: Path) -> Any:
-    """The integers of a run."""
-    path = Run.open(run).spec
+def _spec_of(place: Path) -> Any:
+    """The integers of a run, or those in a file."""
+    if place.is_file():
+        return load(place)
+    path = Run.open(place).spec
     return family(path.stem).load(path)
 
 
+def _run_of(place: Path, option: str) -> Run:
+    """The run in a place, for an option that a file of integers does not do for."""
+    if place.is_file():
+        raise ValueError(f"{place} is a file of integers: {option} a run folder")
+    return Run.open(place)
+
+
 @app.command()
-def check(run: RunArgument) -> None:
-    """Hold the integers of a run against every limit of their chip.
+def check(run: SpecArgument) -> None:
+    """Hold the integers of a run, or of a file, against every limit of their chip.
 
     Exits with 1 if a limit is broken.
     """
@@ -67,7 +76,7 @@ def check(run: RunArgument) -> None:
 
 @app.command()
 def simulate(
-    run: RunArgument,
+    run: SpecArgument,
     raster: Annotated[
         Path | None,
         typer.Option(
@@ -79,11 +88,12 @@ def simulate(
         Path | None, typer.Option(help="Write every spike and state over time to this .npz.")
     ] = None,
 ) -> None:
-    """Run the integers of a run in the bit-exact simulator."""
+    """Run the integers of a run, or of a file, in the bit-exact simulator."""
     with one_line_errors():
         spec = _spec_of(run)
         if raster is None:
-            trace, right = _runs.simulate_held_out(Run.open(run), spec)
+            of = _run_of(run, "`--raster` gives its input; held-out data need")
+            trace, right = _runs.simulate_held_out(of, spec)
         else:
             trace = family(spec).simulate(spec, read_array(raster))
         if out is not None:
@@ -97,7 +107,7 @@ def simulate(
 
 @app.command()
 def export(
-    run: RunArgument,
+    run: SpecArgument,
     out: Annotated[Path, typer.Argument(help="File to write; with `--format c`, a folder.")],
     format: Annotated[
         str | None,
@@ -115,7 +125,7 @@ def export(
         typer.Option(help="Also write what the vendor's configuration takes for the front end."),
     ] = None,
 ) -> None:
-    """Write the integers of a run to a file for the chip's driver, if they fit the chip.
+    """Write the integers of a run, or of a file, for the chip's driver, if they fit the chip.
 
     The documentation of `export` in the chip's family says what each format holds, and which lines
     of the vendor's tools read it. `--format jax` writes the bit-exact simulator, which any process
@@ -132,9 +142,12 @@ def export(
             known = ", ".join((*of.FORMATS, "c", "jax"))
             raise ValueError(f"`--format` must be one of {known}; got {format!r}")
         # Before anything is written.
-        fields = None if front_end is None else _runs.front_end_fields(Run.open(run))
+        fields = None
+        if front_end is not None:
+            fields = _runs.front_end_fields(_run_of(run, "`--front-end` needs"))
         if format == "c":
-            source = c.export(spec, out, front_end=_runs.front_end_in_c(Run.open(run)))
+            heard = None if run.is_file() else _runs.front_end_in_c(Run.open(run))
+            source = c.export(spec, out, front_end=heard)
         elif format == "jax":
             program.save(program.simulator(spec), out)
         else:

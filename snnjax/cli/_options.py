@@ -10,6 +10,12 @@ import equinox as eqx
 import typer
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder that `snnjax train` made.")]
+SpecArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run folder, or a file of integers that `save` of a family wrote."
+    ),
+]
 
 ConfigOption = Annotated[
     Path | None,

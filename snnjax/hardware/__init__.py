@@ -17,9 +17,11 @@ A family is a module with these verbs, the same in each:
 """
 
 import importlib
+import os
 from types import ModuleType
 
-from .._checks import explained
+from .._checks import explained, parse_json
+from . import _files
 from ._cost import (
     Cost as Cost,
     Cycles as Cycles,
@@ -36,7 +38,7 @@ from ._family import (
     Usage as Usage,
     Violation as Violation,
 )
-from ._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity
+from ._fidelity import Fidelity as Fidelity, LayerFidelity as LayerFidelity, Share as Share
 
 FAMILIES: dict[str, str] = {
     "xylo": "snnjax.hardware.xylo",
@@ -68,3 +70,26 @@ def family(of: str | Chip | Spec) -> ModuleType:
             return module
     chips = (f"{name} ({', '.join(family(name).CHIPS)})" for name in FAMILIES)
     raise ValueError(f"`of` must be a family, a chip or a spec of {' or '.join(chips)}; got {of!r}")
+
+
+@explained
+def load(path: str | os.PathLike[str]) -> Spec:
+    """Read a network from a file that `save` of any family wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is none of a family; else as `load` of the family.
+    """
+    content = parse_json(_files.read(path), str(path))
+    chip = content.get("chip") if isinstance(content, dict) else None
+    known = [chip for name in FAMILIES for chip in family(name).CHIPS]
+    if not isinstance(chip, str) or chip not in known:
+        raise ValueError(
+            f"{path} is no network that `save` of a family wrote: its `chip` must be one of "
+            f"{', '.join(known)}; got {chip!r}"
+        )
+    found: Spec = family(chip).load(path)
+    return found

@@ -9,6 +9,9 @@ import numpy as np
 _OUTLIER = 32
 """A weight so many times the median leaves few levels to the others."""
 
+_SLIGHT = 0.05
+"""A share of the difference below which a change is no cause."""
+
 UNKNOWN = "no single cause: rounding adds up; train through the plan or through the chip"
 
 
@@ -42,42 +45,55 @@ def why_saturated(charged: np.ndarray, limits: tuple[int, int], cap: int) -> dic
     return found | dict.fromkeys(np.flatnonzero(low).tolist(), inhibited)
 
 
-def explain(layers: Sequence[Any], cut_events: int, beside: str) -> tuple[str, ...]:
+def explain(
+    layers: Sequence[Any], cut_events: int, beside: str, shares: Sequence[Any] | None
+) -> tuple[str, ...]:
     """The reasons for which integers differ from their network, the most important first.
 
     A layer that fell silent comes first, as nothing after it gets anything; then events that are
-    lost on the way in; then what touches most neurons or spikes, as a share of those there are.
+    lost on the way in; then changes that make most of the difference; then what touches most
+    neurons or spikes, as a share of those there are.
 
     Args:
         layers: `LayerFidelity` of each layer.
         cut_events: events beyond what an input channel takes.
         beside: what the integers are compared with, in words.
+        shares: `Share` of each change; None if they are not known.
     """
     first = next((layer for layer in layers if layer.parts_at is not None), None)
     # Potentials may differ without spikes: where events are lost, or states or weights are cut.
     if first is None and not cut_events and not any(x.saturated or x.clipped for x in layers):
         return (f"{beside} and the integers spike alike at every step",)
-    found = [pair for layer in layers for pair in _of_layer(layer, beside)]
+    capped = shares is None
+    found = [pair for layer in layers for pair in _of_layer(layer, beside, capped=capped)]
     if cut_events:
         lost = "events are more than an input channel takes in a step, and are lost: scale the "
         found.append((3.0, f"{cut_events:,} {lost}input down, or spread it over steps"))
+    measured = [*_measured(shares or (), alone=not found)]
+    found += measured
     if found or first is None:
         return tuple(words for _, words in sorted(found, key=lambda pair: -pair[0]))
     where = f"{first.path} parts first, at step {first.parts_at}"
     return (f"rounding alone: {where}; {first.equal:.2%} of its steps are equal",)
 
 
-def seen_by_plan(network: Sequence[Any], planned: Sequence[Any]) -> str:
+def _measured(shares: Sequence[Any], *, alone: bool) -> Iterator[tuple[float, str]]:
+    """The changes that make a part of the difference, and the rest if no other cause is known."""
+    *changes, rest = shares or [None]
+    found = [change for change in changes if change.share >= _SLIGHT]
+    for name, details, share in found:
+        yield 2 * share, f"{name} make {share:.0%} of the difference: {details}"
+    if found and alone and rest.share >= _SLIGHT:
+        yield 2 * rest.share, f"{rest.name} makes {rest.share:.0%} of the difference"
+
+
+def seen_by_plan(apart: float, beyond: float) -> str:
     """The share of the difference that is between a network and its plan, in words.
 
     Args:
-        network: `LayerFidelity` of each layer of the network in float.
-        planned: those of the network through its plan.
+        apart: how much the integers differ from the network in float; see `Fidelity.apart`.
+        beyond: how much from the same through its plan.
     """
-    apart, beyond = (
-        sum((1 - layer.equal) * layer.rasters[0].shape[-1] for layer in layers)
-        for layers in (network, planned)
-    )
     if not apart:
         return "nothing differs, with and without the plan"
     if not beyond:
@@ -89,8 +105,8 @@ def seen_by_plan(network: Sequence[Any], planned: Sequence[Any]) -> str:
     )
 
 
-def _of_layer(layer: Any, beside: str) -> Iterator[tuple[float, str]]:
-    """The faults of a layer: how much each weighs, and the words."""
+def _of_layer(layer: Any, beside: str, *, capped: bool) -> Iterator[tuple[float, str]]:
+    """The faults of a layer, how much each weighs and the words; `capped` with its spike cap."""
     neurons, name = layer.rasters[0].shape[-1], layer.path
     if layer.silent and not layer.spikes_integers:
         why = f"so what follows it hears nothing: {_most_common(layer.silent)}"
@@ -103,7 +119,7 @@ def _of_layer(layer: Any, beside: str) -> Iterator[tuple[float, str]]:
         number = f"{len(layer.saturated)} of {neurons} neurons of {name}"
         why = f"reach an end of the chip's range: {_most_common(layer.saturated)}"
         yield len(layer.saturated) / neurons, f"{number} {why}"
-    if layer.at_cap:
+    if layer.at_cap and capped:
         often = f"{name} emits as many spikes as the chip allows {layer.at_cap:,} times; more are"
         share = layer.at_cap / max(layer.spikes_integers, 1)
         yield share, f"{often} late or lost: raise its thresholds"

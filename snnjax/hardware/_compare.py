@@ -1,7 +1,7 @@
 """A network and its integers side by side, for every family."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, Real
 from .. import transforms
 from .._typing import Key, PyTree
 from ..nn import Network, record
+from ._changes import Change, Compare, shares
 from ._family import MappingWarning, Spec
 from ._fidelity import NETWORK, Fidelity, LayerFidelity
 from ._inputs import require_counts, require_shape
@@ -116,7 +117,11 @@ def compare_answers(
 
 
 def beside_plan(
-    compare: Callable[[Any, str], Fidelity], model: Any, plan: PyTree, key: Key | None
+    compare: Compare,
+    model: Any,
+    plan: PyTree,
+    key: Key | None,
+    changes: Callable[[Any], Sequence[Change]] | None = None,
 ) -> Fidelity:
     """The report of a network or other integers, with that of the network through a plan in it.
 
@@ -125,18 +130,25 @@ def beside_plan(
         model: the network, or other integers.
         plan: the plan; None for none.
         key: for random transforms of the plan.
+        changes: what the chip has otherwise than a network; None if the family does not say.
 
     Raises:
         ValueError: if other integers are to go through a plan.
     """
-    of_integers = isinstance(model, Spec)
-    found = compare(model, "the other integers" if of_integers else NETWORK)
+    if isinstance(model, Spec):
+        if plan is not None:
+            raise ValueError("`plan` has no use beside other integers; leave it out")
+        return compare(model, "the other integers")
+
+    def measured(model: Any, beside: str) -> Fidelity:
+        found = compare(model, beside)
+        return found if changes is None else shares(compare, found, model, changes(model))
+
+    found = measured(model, NETWORK)
     if plan is None:
         return found
-    if of_integers:
-        raise ValueError("`plan` has no use beside other integers; leave it out")
     seen = transforms.apply(plan, model, key=key)
-    return found._replace(through_plan=compare(seen, "the network through its plan"))
+    return found._replace(through_plan=measured(seen, "the network through its plan"))
 
 
 def warn_of_cut(cut_events: int) -> None:

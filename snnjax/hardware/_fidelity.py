@@ -63,6 +63,25 @@ class LayerFidelity(NamedTuple):
     rasters: tuple[Float[np.ndarray, "time neurons"], Int[np.ndarray, "time neurons"]]
 
 
+class Share(NamedTuple):
+    """The share of a difference that one change makes.
+
+    Attributes:
+        name: what is changed, a plural noun; `REST` for all that is left, as rounding.
+        details: the change in words, and the cure.
+        share: by how much the difference falls once the network has the change as well, averaged
+            over the orders in which the changes can be made; below 0 where it rises.
+    """
+
+    name: str
+    details: str
+    share: float
+
+
+REST = "rounding"
+"""The name of the share that no change makes."""
+
+
 class Fidelity(NamedTuple):
     """A network and its integers compared.
 
@@ -75,6 +94,9 @@ class Fidelity(NamedTuple):
         accuracy_integers_over_time: the same of the integers.
         beside: what the integers are compared with, in words.
         through_plan: the network through its plan compared with the integers; None without a plan.
+        shares: shares of the difference that the chip's spike caps and decays make, and the rest:
+            they are measured in the network with such changes made, and add up to 1. Empty where
+            nothing differs; None beside other integers, or where the family measures none.
     """
 
     layers: tuple[LayerFidelity, ...]
@@ -85,6 +107,12 @@ class Fidelity(NamedTuple):
     accuracy_integers_over_time: Float[np.ndarray, " time"] | None = None
     beside: str = NETWORK
     through_plan: "Fidelity | None" = None
+    shares: tuple[Share, ...] | None = None
+
+    @property
+    def apart(self) -> float:
+        """Number of steps of neurons that differ, all layers together, per recording and step."""
+        return float(sum((1 - x.equal) * x.rasters[0].shape[-1] for x in self.layers))
 
     @property
     def agreement(self) -> float:
@@ -138,10 +166,10 @@ class Fidelity(NamedTuple):
 
         With a plan, the last of them says how much of the difference the plan has as well.
         """
-        found = explain(self.layers, self.cut_events, self.beside)
+        found = explain(self.layers, self.cut_events, self.beside, self.shares)
         if self.through_plan is None:
             return found
-        return (*found, seen_by_plan(self.layers, self.through_plan.layers))
+        return (*found, seen_by_plan(self.apart, self.through_plan.apart))
 
     def to_dict(self) -> dict[str, Any]:
         """The content for `json.dumps`, without the rasters; infinity and NaN become None."""
@@ -153,6 +181,8 @@ class Fidelity(NamedTuple):
             {k: _as_list(v) for k, v in layer._asdict().items() if k != "rasters"}
             for layer in self.layers
         ]
+        if self.shares is not None:
+            content["shares"] = [share._asdict() for share in self.shares]
         if self.through_plan is not None:
             content["through_plan"] = self.through_plan.to_dict()
         return content

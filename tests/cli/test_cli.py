@@ -110,6 +110,36 @@ def test_export_to_jax_writes_a_program_that_runs_without_snnjax(run, tmp_path):
     np.testing.assert_array_equal(vmem, trace.vmem_out)
 
 
+@pytest.mark.parametrize("format", ["rockpool-board", "rockpool-simulator", "json", "c"])
+def test_export_takes_a_file_of_integers_for_every_format(run, tmp_path, format):
+    spec = run[0] / "xylo.json"
+    from_run, from_file = tmp_path / "from_run", tmp_path / "from_file"
+    for place, out in ((run[0], from_run), (spec, from_file)):
+        result = call("export", place, out, "--format", format)
+        assert result.exit_code == 0, result.output
+    pairs = [(from_run, from_file)]
+    if format == "c":
+        pairs = [(file, from_file / file.name) for file in sorted(from_run.iterdir())]
+    for one, other in pairs:
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_check_and_simulate_take_a_file_of_integers(run, tmp_path):
+    spec, raster = run[0] / "xylo.json", tmp_path / "events.npy"
+    np.save(raster, np.ones((4, 16), int))
+    assert call("check", spec).output == call("check", run[0]).output
+    outputs = [call("simulate", place, "--raster", raster).output for place in (spec, run[0])]
+    assert outputs[0] == outputs[1]
+    for arguments, words in (
+        (("simulate", spec), "`--raster` gives its input; held-out data need a run folder"),
+        (("export", spec, tmp_path / "x", "--front-end", tmp_path / "y"), "needs a run folder"),
+        (("check", run[0] / "config.json"), "its `chip` must be one of"),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert words in " ".join(result.stderr.split())
+
+
 def test_simulate_repeats_the_accuracy_of_training(run):
     folder, output = run
     result = call("simulate", folder)

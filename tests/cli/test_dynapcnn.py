@@ -89,6 +89,9 @@ def test_export_writes_what_the_loader_reads(run, tmp_path):
     assert result.exit_code == 0, result.output
     spec = dynapcnn.load(tmp_path / "speck.json")
     assert eqx.tree_equal(spec, dynapcnn.load(run[0] / "dynapcnn.json"))
+    again = call("export", run[0] / "dynapcnn.json", tmp_path / "again.json")
+    assert again.exit_code == 0
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "speck.json").read_bytes()
     result = call("export", run[0], tmp_path / "speck.json", "--readout")
     assert result.exit_code == 0, result.output
     assert eqx.tree_equal(dynapcnn.load(tmp_path / "speck.json"), dynapcnn.pad_readout(spec))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnjax.hardware import Fidelity, LayerFidelity
+from snnjax.hardware import Fidelity, LayerFidelity, Share
 
 
 def layer(path="layers[1]", neurons=4, **fields):
@@ -29,8 +29,8 @@ def layer(path="layers[1]", neurons=4, **fields):
     return LayerFidelity(**alike | fields)
 
 
-def causes(*layers, cut_events=0):
-    return Fidelity(layers, 2, cut_events, np.ones(3)).causes()
+def causes(*layers, cut_events=0, shares=None):
+    return Fidelity(layers, 2, cut_events, np.ones(3), shares=shares).causes()
 
 
 def test_nothing_is_wrong():
@@ -70,7 +70,26 @@ def test_the_most_important_comes_first():
         assert words.startswith(start)
 
 
+def test_what_the_chip_changes_comes_by_its_share_of_the_difference():
+    apart = layer(parts_at=1, equal=0.5, at_cap=9)
+    shares = Share("spike caps", "one and 31", 0.2), Share("decays", "5 ms becomes 7 ms", 0.7)
+    found = causes(apart, shares=(*shares, Share("rounding", "", 0.1)))
+    assert found == (
+        "decays make 70% of the difference: 5 ms becomes 7 ms",
+        "spike caps make 20% of the difference: one and 31",
+        "rounding makes 10% of the difference",
+    )
+    slight = Share("decays", "5 ms becomes 5.01 ms", 0.04)
+    (words,) = causes(apart, shares=(slight, Share("rounding", "", 0.96)))
+    assert words.startswith("rounding alone: layers[1] parts first")
+    cut = layer(parts_at=1, equal=0.5, saturated={0: "too much"})
+    found = causes(cut, shares=(*shares, Share("rounding", "", 0.1)))
+    assert [words.partition(" ")[0] for words in found] == ["decays", "spike", "1"]
+
+
 def test_they_are_in_the_report_and_in_its_file():
     report = Fidelity((layer(parts_at=1, at_cap=2),), 2, 0, np.ones(3))
     assert "likely cause 1: layers[1] emits as many spikes" in str(report)
     assert report.to_dict()["causes"] == report.causes()
+    measured = report._replace(shares=(Share("rounding", "", 1.0),))
+    assert measured.to_dict()["shares"] == [{"name": "rounding", "details": "", "share": 1.0}]

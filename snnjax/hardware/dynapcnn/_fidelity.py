@@ -1,8 +1,10 @@
 """The difference between a network and its integers, layer by layer."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from ..._checks import explained
 from ..._typing import Key, PyTree
 from ...nn import Network, statistics as without_neurons
 from .._causes import UNKNOWN, lost_scale, why_saturated
+from .._changes import Change, caps_in_words, with_cap
 from .._compare import (
     LayerTrace,
     as_recordings,
@@ -26,7 +29,7 @@ from ._check import require_integers
 from ._chips import Chip
 from ._layers import level_of
 from ._network import read
-from ._nodes import Node
+from ._nodes import Node, layer_at
 from ._sensor import Sensor
 from ._simulate import Trace, simulate
 from ._spec import Core, Spec
@@ -78,7 +81,10 @@ def fidelity(
         mine = _by_class(sides[-1].run.spikes, spec)
         return compare_answers(layers, mine, answers, labels, beside=beside)
 
-    return beside_plan(compare, model, plan, key)
+    def changes(network: Network) -> list[Change]:
+        return _caps(_read(network, spec, running)[0], spec)
+
+    return beside_plan(compare, model, plan, key, changes)
 
 
 class _Side(NamedTuple):
@@ -146,6 +152,25 @@ def _read(model: Network, spec: Spec, statistics: PyTree) -> tuple[tuple[Node, .
         if errors
         else ValueError("`model` pools its input, but not as the sensor's layer of `spec` does")
     )
+
+
+def _caps(nodes: Sequence[Node], spec: Spec) -> list[Change]:
+    """The spike caps of the integers, where the network has others."""
+    pairs = [
+        (node, float("inf") if core.max_spikes is None else core.max_spikes)
+        for node, core in zip(nodes, spec.layers, strict=True)
+    ]
+    found = [(node, cap) for node, cap in pairs if node.neurons.settings.max_spikes != cap]
+    if not found:
+        return []
+
+    def make(model: Network) -> Network:
+        layers = [with_cap(layer_at(model, node.places[2]), cap) for node, cap in found]
+        places = [node.places[2] for node, _ in found]
+        return eqx.tree_at(lambda m: [layer_at(m, place) for place in places], model, layers)
+
+    words = [(node.path, node.neurons.settings.max_spikes, cap) for node, cap in found]
+    return [Change("spike caps", caps_in_words(words), make)]
 
 
 def _shapes(spec: Spec) -> list[tuple[int, int, int]]:

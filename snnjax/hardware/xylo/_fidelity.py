@@ -22,6 +22,7 @@ from .._compare import (
     warn_of_cut,
 )
 from .._fidelity import Fidelity, LayerFidelity
+from ._changes import changes
 from ._check import require_integers
 from ._map_network import lay_out, spans
 from ._nodes import Node, read
@@ -84,7 +85,7 @@ def fidelity(
             beside=beside,
         )
 
-    return beside_plan(compare, model, plan, key)
+    return beside_plan(compare, model, plan, key, lambda network: changes(network, spec))
 
 
 class _Side(NamedTuple):

@@ -160,13 +160,18 @@ def _bias(groups: Sequence[Group]) -> FloatArray | None:
     )
 
 
-def warn_of_caps(nodes: Sequence[Node], chip: Chip) -> None:
-    """Warn of neurons that emit more or fewer spikes per step than those of the chip."""
+def caps_of(nodes: Sequence[Node], chip: Chip) -> list[tuple[Node, int]]:
+    """The nodes that spike, each with the most spikes of a neuron in a step on the chip."""
     *hidden, readout = nodes
     caps = [(node, chip.max_spikes_hidden) for node in hidden]
     if readout.neurons.settings.output == "spikes":
         caps.append((readout, chip.max_spikes_out))
-    for node, cap in caps:
+    return caps
+
+
+def warn_of_caps(nodes: Sequence[Node], chip: Chip) -> None:
+    """Warn of neurons that emit more or fewer spikes per step than those of the chip."""
+    for node, cap in caps_of(nodes, chip):
         most = node.neurons.settings.max_spikes
         if most != cap:
             warnings.warn(

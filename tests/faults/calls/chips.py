@@ -35,6 +35,7 @@ def calls_of_xylo(folder):
     yield "hardware.xylo.from_json", xylo.from_json, {"text": xylo.to_json(spec)}
     yield "hardware.xylo.save", xylo.save, {"spec": spec, "path": folder / "spec.json"}
     xylo.save(spec, folder / "spec.json")
+    yield "hardware.load", snnjax.hardware.load, {"path": folder / "spec.json"}
     yield "hardware.xylo.load", xylo.load, {"path": folder / "spec.json"}
     yield "hardware.xylo.Plan", xylo.Plan, {"chip": xylo.get_chip("audio3")}
     yield "hardware.xylo.Spec", xylo.Spec, {**spec.arrays(), "dt": 1e-3, "chip": spec.chip}

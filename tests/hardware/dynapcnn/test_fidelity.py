@@ -181,3 +181,23 @@ def test_integers_stand_beside_other_integers(model, spec, raster):
     other = Sequential(conv(1, 2), IAF((2, 4, 4)))
     with pytest.raises(ValueError, match="compare the integers of one network"):
         dynapcnn.fidelity(integers(other), spec, raster)
+
+
+def test_a_spike_cap_that_the_integers_do_not_have_is_a_cause(spec, raster):
+    bound = {"min_vmem": -1.0}
+    capped = Sequential(
+        conv(1, 2, gain=6.0),
+        IAF((2, 4, 4), max_spikes=1, **bound),
+        Flatten(),
+        linear(32, 3),
+        IAF(3, **bound),
+    )
+    report = dynapcnn.fidelity(capped, spec, raster)
+    caps, rounding = report.shares
+    assert (caps.name, rounding.name) == ("spike caps", "rounding")
+    assert caps.share > 0.5
+    assert caps.share + rounding.share == pytest.approx(1)
+    assert (
+        "layers[1] emits up to 1 spike in a step in the network and any number of spikes on"
+        in (report.causes()[0])
+    )

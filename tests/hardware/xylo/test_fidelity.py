@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import LIF, Sequential, SynNet, hardware, record, transforms
+from snnjax import LIF, Sequential, SynNet, decay, hardware, record, transforms
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.hardware.xylo._fidelity import why_silent
 
@@ -297,3 +297,35 @@ def test_both_families_have_the_same_signature():
         list(inspect.signature(family.fidelity).parameters) for family in (xylo, dynapcnn)
     )
     assert [*mine, "statistics"] == theirs  # no batch norms on a Xylo
+
+
+def two_layers(cap, tau):
+    rng = np.random.default_rng(1)
+    settings = {"tau_mem": tau, "tau_syn": tau, "dt": 1e-3}
+    layers = []
+    for n_in, n_out, most in ((8, 20, cap), (20, 4, 1)):
+        linear = eqx.nn.Linear(n_in, n_out, use_bias=False, key=jax.random.key(0))
+        weight = jnp.asarray(rng.normal(0.1, 0.4, (n_out, n_in)), jnp.float32)
+        layers.append(eqx.tree_at(lambda m: m.weight, linear, weight))
+        layers.append(LIF(n_out, max_spikes=most, **settings))
+    return Sequential(*layers)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::snnjax.hardware.MappingWarning")
+def test_caps_and_decays_that_the_chip_changes_are_causes_by_their_shares(raster):
+    model = two_layers(1, 5.8e-3)
+    report = xylo.fidelity(model, xylo.quantize(xylo.map_network(model)), raster[:1])
+    names = [share.name for share in report.shares]
+    assert names == ["spike caps", "decays", "rounding"]
+    assert sum(share.share for share in report.shares) == pytest.approx(1)
+    caps, decays = (next(x for x in report.causes() if x.startswith(n)) for n in names[:2])
+    assert "layers[1] emits up to 1 spike in a step in the network and 31 spikes on" in caps
+    assert "5.8 ms becomes 7.49 ms" in decays
+    assert not any(words.startswith("rounding alone") for words in report.causes())
+
+
+def test_caps_and_decays_that_the_chip_has_are_no_causes(raster):
+    model = two_layers(31, float(decay.dash_to_tau(3, 1e-3)))
+    report = xylo.fidelity(model, xylo.quantize(xylo.map_network(model)), raster[:1])
+    assert [share.name for share in report.shares] == ["rounding"]
