@@ -19,7 +19,7 @@ _EQUAL = 1e-3
 
 
 def changes(model: Chain, spec: Spec) -> list[Change]:
-    """What the integers have otherwise than the network.
+    """The spike caps and the decays that the integers have otherwise than the network.
 
     Args:
         model: the network.
