@@ -8,6 +8,7 @@ parameter over the batch at every step. This scan does less:
   convolutions and values named with `jax.ad_checkpoint.checkpoint_name` are stored.
 - The gradients of parameters accumulate per sequence. The sum over the batch comes after the loop.
 - The gradient of recurrent weights is one matrix product over all steps, after the loop.
+- Sequences that are large together go back in blocks, and forward where they lie.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,10 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
+from . import _time_loop
+from ._blocks import Loop
 from ._checks import explained
-from ._mesh import one_of, settled
+from ._mesh import is_there, one_of, settled
 from ._typing import FloatArray, PyTree
 
 State = TypeVar("State")
@@ -81,7 +84,61 @@ def scan(
     if _has_reverse_rules(converted.jaxpr):
         # jax cannot vmap a `custom_vjp` function inside our `custom_jvp` rule.
         return _plain(_checkpointed(step), state, inputs, held, record)
+    if weights is None and not record and _may_be_cut(converted, state, inputs):
+        return (*_cut(converted, state, inputs), None)
     return _scan(converted, state, inputs, held, record=record, feedback=feedback)
+
+
+def _may_be_cut(converted: Any, state: PyTree, inputs: PyTree) -> bool:
+    """Whether a loop may go back in blocks.
+
+    It may if all of its state, inputs and outputs are floating-point numbers on a CPU, no parameter
+    is larger than the state, and a step has no effect besides. Blocks were not measured elsewhere.
+    """
+    after, y = converted.out_struct
+    states, outputs = jax.tree.leaves(state), jax.tree.leaves(y)
+    times = {x.shape[0] for x in jax.tree.leaves(inputs)}
+    size = sum(x.size for x in states if eqx.is_array(x))
+    return (
+        jax.default_backend() == "cpu"
+        and not is_there()
+        and not converted.jaxpr.effects
+        and all(map(eqx.is_inexact_array, jax.tree.leaves((state, inputs))))
+        and all(jnp.issubdtype(y.dtype, jnp.inexact) for y in outputs)
+        and list(map(_kind, states)) == list(map(_kind, jax.tree.leaves(after)))
+        and len(times) == 1
+        and all(isinstance(time, int) and time > 1 for time in times)
+        and all(x.size <= size for x in converted.consts)
+    )
+
+
+def _kind(x: Any) -> tuple[tuple[int, ...], Any]:
+    return x.shape, x.dtype
+
+
+def _cut(converted: Any, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree]:
+    """The state after the last step, and the outputs, by a loop that may go back in blocks."""
+    arrays, rest = eqx.partition(converted, eqx.is_array)
+    leaves, structures = zip(*map(jax.tree.flatten, (arrays, state, inputs)), strict=True)
+    outputs, of_outputs = jax.tree.flatten(converted.out_struct[1])
+
+    def trees(*lists: list[Any]) -> tuple[Any, PyTree, PyTree]:
+        arrays, state, inputs = map(jax.tree.unflatten, structures, lists)
+        return eqx.combine(arrays, rest), state, inputs
+
+    def step(*lists: list[Any]) -> tuple[list[Any], list[Any]]:
+        converted, state, x = trees(*lists)
+        after, y = converted(state, x)
+        return jax.tree.leaves(after), jax.tree.leaves(y)
+
+    def plain(*lists: list[Any]) -> tuple[list[Any], list[Any]]:
+        final, ys, _ = _scan(*trees(*lists), (), record=False, feedback=None)
+        return jax.tree.leaves(final), jax.tree.leaves(ys)
+
+    types = [[jax.ShapeDtypeStruct(x.shape, x.dtype) for x in some] for some in leaves[1:]]
+    loop = Loop(step, plain, len(leaves[0]), types[0], outputs, types[1])
+    final, ys = _time_loop.run(loop, *leaves)
+    return jax.tree.unflatten(structures[1], final), jax.tree.unflatten(of_outputs, ys)
 
 
 def _has_reverse_rules(jaxpr: Jaxpr) -> bool:

@@ -86,7 +86,11 @@ class Surrogate(eqx.Module):
 def _fire(
     vmem: FloatArray, threshold: FloatArray, max_spikes: Cap, surrogate: Surrogate
 ) -> FloatArray:
-    spikes = jnp.minimum(whole_thresholds(vmem, threshold), max_spikes)
+    if isinstance(max_spikes, float | int) and max_spikes == 1:
+        # The same number without a division, which takes longer than the rest of a step.
+        spikes = jnp.where(threshold <= 0, 0, jnp.where(jnp.isnan(vmem), vmem, 1))
+    else:
+        spikes = jnp.minimum(whole_thresholds(vmem, threshold), max_spikes)
     # With `vmem >= threshold` as the condition, NaN would become 0 spikes.
     return jnp.where(vmem < threshold, 0, spikes).astype(vmem.dtype)
 

@@ -102,7 +102,7 @@ def test_products_are_one_batched_call_outside_the_loops_over_time(key):
     # All 7 time steps are in the result of the one product of each layer.
     for product, result in ("conv_general_dilated", "f32[7,2,4,4]"), ("dot_general", "f32[7,3]"):
         assert program.count(f" = {product}[") == program.count(f"{result} = {product}[") == 1
-    assert program.count("scan[") == 2
+    assert program.count("time_loop[") == 2
 
 
 def test_a_convolution_feeds_neurons_after_flattening(key):

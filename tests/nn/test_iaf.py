@@ -44,7 +44,7 @@ def test_the_closed_form_has_the_gradients_of_the_loop(output):
 
 def test_the_closed_form_is_no_loop():
     def loops(parallel):
-        return str(jax.make_jaxpr(IAF((2, 3), parallel=parallel))(draw())).count("scan[")
+        return str(jax.make_jaxpr(IAF((2, 3), parallel=parallel))(draw())).count("time_loop[")
 
     assert (loops(False), loops(True)) == (1, 0)
 

@@ -53,3 +53,12 @@ def test_a_potential_that_is_nan_is_seen_in_the_spikes_and_behind_a_lower_bound(
         state, spikes = iaf.step(params, iaf.init(2), vmem, fire=Firing(reset=reset))
         np.testing.assert_array_equal(spikes, [np.nan, 1])
         assert np.isnan(state.vmem).tolist() == [True, False]
+
+
+def test_a_cap_of_one_spike_cuts_the_same_count():
+    """The cap of one has a formula of its own, without a division."""
+    kinds = [-1.0, 0.0, 0.5, 1.0, 1.5, 49.0, jnp.inf, jnp.nan]
+    vmem, threshold = (grid.ravel() for grid in np.meshgrid(kinds, [-1.0, 0.0, 0.3, 1.0]))
+    one, two = (PiecewiseLinear()(jnp.array(vmem), jnp.array(threshold), cap) for cap in (1, 2.0))
+    above = np.where(np.isinf(vmem) & (threshold > 0), 1, np.minimum(two, 1))
+    np.testing.assert_array_equal(one, above)
