@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import dsr_memory, guard
+from benchmarks import dsr_memory, guard, long_sequences
 from benchmarks.__main__ import every_benchmark
 from benchmarks.harness import Settings, compare, main
 
@@ -17,6 +17,7 @@ SHORT = (
     "events",
     "guard",
     "lif_layer",
+    "long_sequences",
     "neurons",
     "peers",
     "xylo_simulate",
@@ -93,3 +94,12 @@ def test_a_training_step_by_dsr_needs_less_than_0_6_of_the_memory_of_bptt():
     # They are the same network.
     losses = [float(compiled[name](*args)[2]) for name, (_, args) in steps.items()]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_sequence_in_pieces_needs_less_memory_than_an_eighth_of_it_at_once():
+    def memory(steps, whole):
+        function, args = long_sequences.gradient(steps, batch=4, neurons=32, whole=whole)
+        return jax.jit(function).lower(*args).compile().memory_analysis().temp_size_in_bytes
+
+    assert memory(4000, whole=False) < memory(500, whole=True) < memory(4000, whole=True) / 7
