@@ -98,7 +98,7 @@ def compare(
         for name in list(turns)[:: 1 if i % 2 == 0 else -1]:
             times[name].append(turns[name]())
     reference = np.array(times[next(iter(calls))])
-    return {name: _measurement(np.array(times[name]), reference, ready[name][0]) for name in calls}
+    return {name: measurement(np.array(times[name]), reference, ready[name][0]) for name in calls}
 
 
 def _ready(call: Call | Callable[[], Any]) -> Call:
@@ -119,7 +119,8 @@ def _turn(compiled: Any, args: tuple[Any, ...], seconds: float) -> Callable[[], 
     return lambda: sum(call() for _ in range(calls)) / calls
 
 
-def _measurement(times: np.ndarray, reference: np.ndarray, compiled: Any) -> Measurement:
+def measurement(times: np.ndarray, reference: np.ndarray, compiled: Any = None) -> Measurement:
+    """What a function took, from its times and those of the reference in the same rounds."""
     low, ratio, high = np.quantile(times / reference, (0.25, 0.5, 0.75))
     memory = compiled.memory_analysis() if hasattr(compiled, "memory_analysis") else None
     return Measurement(

@@ -13,6 +13,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # A block that does not run has `<!-- not run: REASON -->` on the line above it.
 BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```python\n(.*?)```", re.DOTALL)
 
+SWEEPS = ROOT / "README.md", ROOT / "docs/sweeps.md"
+
 LONG_PAGES = {
     "concepts",
     "costs",
@@ -34,6 +36,13 @@ def blocks(page):
 
 def test_the_readme_has_code():
     assert blocks(ROOT / "README.md")
+
+
+def test_the_table_of_the_readme_is_that_of_the_sweep():
+    rows = [re.findall(r"^\| +\w.*\|$", page.read_text(), re.MULTILINE) for page in SWEEPS]
+    readme, page = ([row for row in found if "seeds" in row or " ± " in row] for found in rows)
+    assert readme == page
+    assert len(page) == 5
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -17,15 +19,20 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec as P
 
 from ..train import Sharding
-from ._options import one_line_errors
+from ._options import StoppedError, one_line_errors
 
 AUTO = "auto"
 """In place of an address: what `jax.distributed.initialize` finds by itself."""
 
+_MEETING = 300
+"""Most seconds that a process waits for the others to start."""
 _HEARTBEAT = 30
 """Seconds without a word after which a process counts as ended."""
 _SCORING = 24 * 60 * 60
 """Most seconds that the others wait at the end for the first process, which scores and writes."""
+_ALL_OF_THEM = (
+    "start all of them, each with its own `--process`, and an address that all of them reach"
+)
 _LONGEST = 2000
 """Most bytes of an error that the others tell."""
 
@@ -87,17 +94,41 @@ def _meet(coordinator: str | None, processes: int | None, process: int | None) -
             "`--processes` and `--process` are found with `--coordinator auto`; leave them out"
         )
     try:
-        jax.distributed.initialize(
-            **given,
-            heartbeat_timeout_seconds=_HEARTBEAT,
-            shutdown_timeout_seconds=_SCORING,
-        )
+        with _in_time(coordinator):
+            jax.distributed.initialize(
+                **given,
+                initialization_timeout=2 * _MEETING,
+                heartbeat_timeout_seconds=_HEARTBEAT,
+                shutdown_timeout_seconds=_SCORING,
+            )
     except (ValueError, RuntimeError) as error:
         why = str(error).partition("\n")[0]
+        if coordinator == AUTO and isinstance(error, ValueError):
+            raise ValueError(
+                "`--coordinator auto` finds no cluster of SLURM, Open MPI, Kubernetes or TPUs "
+                f"here ({why}); give `--coordinator HOST:PORT --processes N --process I`"
+            ) from error
         raise OSError(
-            f"the processes did not meet at `--coordinator {coordinator}`: {why}; start all of "
-            "them, each with its own `--process`, and an address that all of them reach"
+            f"the processes did not meet at `--coordinator {coordinator}`: {why}; {_ALL_OF_THEM}"
         ) from error
+
+
+@contextlib.contextmanager
+def _in_time(coordinator: str | None) -> Iterator[None]:
+    """A part that ends the process where it takes too long. JAX would abort it, with a stack."""
+
+    def end() -> None:
+        words = f"error: not all processes came to `--coordinator {coordinator}` in {_MEETING} s; "
+        typer.secho(words + _ALL_OF_THEM, fg="red", err=True)
+        os._exit(2)
+
+    timer = threading.Timer(_MEETING, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _numbers(coordinator: str | None, processes: int | None, process: int | None) -> dict[str, Any]:
@@ -211,7 +242,7 @@ def ending_together(way_on: str) -> Iterator[None]:
                     f"another process has ended, or is not reached; {way_on} ({why})"
                 ) from error
     except typer.Exit as end:
-        if isinstance(end.__cause__, AgreedError):
+        if isinstance(end.__cause__, AgreedError | StoppedError):
             raise
         status = end.exit_code
     except BaseException:
@@ -224,7 +255,27 @@ def ending_together(way_on: str) -> Iterator[None]:
     os._exit(status)
 
 
-def require_no_stop(count: int, epoch: int) -> None:
-    """Raise `AgreedError` at the count at which all stop, since one was told to by SIGTERM."""
-    if jax.distributed.is_initialized() and multihost_utils.reached_preemption_sync_point(count):
-        raise AgreedError(f"told to stop, after epoch {epoch}; go on with --resume")
+@contextlib.contextmanager
+def until_told(way_on: str) -> Iterator[Callable[[int, int], None]]:
+    """A part that SIGTERM ends only where it asks: by a function of a count and the epoch.
+
+    Of several processes all ask, with the same counts. JAX tells all of a SIGTERM that one of them
+    had, and of the count at which they end together. The function raises `StoppedError`.
+
+    Args:
+        way_on: the end of the message.
+    """
+    told = []
+
+    def ask(count: int, epoch: int) -> None:
+        if multihost_utils.reached_preemption_sync_point(count) if several else told:
+            raise StoppedError(f"stopped by SIGTERM after {epoch} epochs; {way_on}")
+
+    if several := jax.distributed.is_initialized():
+        yield ask
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+    try:
+        yield ask
+    finally:
+        signal.signal(signal.SIGTERM, before)

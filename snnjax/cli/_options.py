@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -30,17 +31,26 @@ CheckpointOption = Annotated[
     float, typer.Option(metavar="SECONDS", help="Time between checkpoints, at least.")
 ]
 
+_TERMINATED = 128 + signal.SIGTERM
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+
+
+class StoppedError(Exception):
+    """The end of a command that SIGTERM told to stop."""
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """A mistake in the input ends in one line on stderr, not in a traceback.
 
-    The exit status is 2, or 1 where a device has no room.
+    The exit status is 2, or 1 where a device has no room; after SIGTERM it is 143, as usual.
     """
     try:
         yield
+    except StoppedError as stopped:
+        typer.secho(str(stopped), err=True)
+        raise typer.Exit(_TERMINATED) from stopped
     except (ValueError, OSError, ImportError, eqx.EquinoxRuntimeError) as error:
         full = isinstance(error, OSError) and error.errno in _NO_ROOM
         typer.secho(f"error: {error}", fg="red", err=True)

@@ -11,7 +11,7 @@ from .._checks import read_toml
 from .._files import write_whole
 from ..train import Data, Recipe, Run, SweepFolder, Swept
 from ..train.recipes import find_recipe
-from . import _report, _runs
+from . import _cluster, _report, _runs
 from ._options import (
     CheckpointOption,
     ConfigOption,
@@ -91,7 +91,8 @@ def _values(recipe: type[Recipe], over: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _run(folder: SweepFolder, recipe: type[Recipe], every: float) -> None:
-    with _report.training_progress() as progress:
+    way_on = f"go on with --resume {folder.path}"
+    with _report.training_progress() as progress, _cluster.until_told(way_on) as stop_if_told:
         bars: dict[Recipe, Any] = {}
 
         def on_epoch(members: Sequence[Recipe], epoch: int, loss: float, accuracy: float) -> None:
@@ -100,6 +101,7 @@ def _run(folder: SweepFolder, recipe: type[Recipe], every: float) -> None:
                 words = f"{len(members)} members"
                 bars[first] = progress.add_task(words, total=first.epochs, **fields)
             progress.update(bars[first], completed=epoch, **fields)
+            stop_if_told(epoch, epoch)
 
         outcomes = folder.train(recipe, every, on_epoch, _write)
     print(folder.table.read_text(encoding="utf-8"))

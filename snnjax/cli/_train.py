@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -126,8 +126,6 @@ def train(
         with _cluster.together():
             if sharding is not None:
                 sharding.require(made.batch_size)
-                if made.loader != "memory":
-                    raise ValueError(f"`loader` on a mesh must be memory; got {made.loader!r}")
             if resume is not None:
                 opened = _reopen(resume, data, stack)
             else:
@@ -160,26 +158,30 @@ def _require_same(recipe: Recipe, opened: _runs.Opened) -> None:
 
 
 def _states(
-    opened: _runs.Opened, sharding: Sharding | None
+    opened: _runs.Opened, sharding: Sharding | None, stop_if_told: Callable[[int, int], None]
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
     """The state after each epoch, in this process alone, and the metrics."""
     for after, metrics in opened.recipe.train(opened.data, opened.state, sharding):
         state = after if sharding is None else sharding.gather(after)
         yield state, {name: float(value) for name, value in metrics.items()}
-        _cluster.require_no_stop(int(state.count), int(state.epoch))
+        stop_if_told(int(state.count), int(state.epoch))
 
 
 def _train(opened: _runs.Opened, every: float, sharding: Sharding | None) -> TrainState:
     """Train to the end; the first process shows it and keeps it."""
-    if _cluster.is_first():
-        return _train_and_keep(opened, every, sharding)
     state = opened.state
-    for after, _ in _states(opened, sharding):
-        state = after
+    with _cluster.until_told(f"go on with --resume {opened.run.path}") as stop_if_told:
+        states = _states(opened, sharding, stop_if_told)
+        if _cluster.is_first():
+            return _train_and_keep(opened, every, states)
+        for after, _ in states:
+            state = after
     return state
 
 
-def _train_and_keep(opened: _runs.Opened, every: float, sharding: Sharding | None) -> TrainState:
+def _train_and_keep(
+    opened: _runs.Opened, every: float, states: Iterator[tuple[TrainState, dict[str, float]]]
+) -> TrainState:
     run, recipe, _, state = opened
     ends = {stage.end for stage in recipe.schedule}
     with _report.training_progress() as progress, Checkpoints(run.checkpoint) as checkpoints:
@@ -190,7 +192,7 @@ def _train_and_keep(opened: _runs.Opened, every: float, sharding: Sharding | Non
             checkpoints.save(int(state.count), state)
         began = saved = time.monotonic()
         try:
-            for after, metrics in _states(opened, sharding):
+            for after, metrics in states:
                 is_whole = int(after.epoch) > int(state.epoch)  # grain tells of each batch
                 state, epoch = after, int(after.epoch)
                 loss, accuracy = metrics["loss"], metrics["accuracy"]

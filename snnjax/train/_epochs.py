@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from .._extras import extra
 from ._fit import Data
 from ._loader import Loading, make_loader_step, run_loader, start_loading
-from ._loop import Metrics, TrainState, batches_of, make_epoch, run_epochs
+from ._loop import Metrics, TrainState, batches_of, make_epoch, require_finite, run_epochs
 from ._sharding import Sharding
 
 _METRICS = "loss", "accuracy"
@@ -77,17 +77,19 @@ def _batches_by_grain(
     """The state after each batch, and the metrics of its epoch so far; see `Recipe.train`."""
     batches = batches_of(len(data.train[1]), recipe.batch_size)
     optimizer = recipe.optimizer(state.model, len(data.train[1]))
-    key, loader = jax.random.key(recipe.seed + 1), recipe.make_loader(data)
-    if sharding is not None:
-        raise ValueError("`loader` of a recipe on a mesh must be memory; got 'grain'")
+    key = jax.random.key(recipe.seed + 1)
+    loader = recipe.make_loader(data, *((0, 1) if sharding is None else sharding.part()))
+    place = jax.device_put if sharding is None else sharding.assemble
     for stage in recipe.schedule:
         if int(state.epoch) >= stage.end:
             continue
-        step = make_loader_step(recipe.loss(stage.through), optimizer)
+        step = make_loader_step(recipe.loss(stage.through), optimizer, sharding=sharding)
         end = stage.end * batches
         held = TrainState(state.model, state.opt_state, state.epoch, state.statistics)
         begin = Loading(held, state.steps, state.position)
-        for loading, metrics in run_loader(step, begin, loader, key, steps=end):
+        for loading, metrics in run_loader(step, begin, loader, key, steps=end, place=place):
+            if sharding is not None:
+                require_finite(metrics["loss"], f"batch {int(loading.steps)}")
             state = _after(state, loading, metrics, batches)
             done = (int(state.steps) - 1) % batches + 1
             yield state, dict(zip(_METRICS, np.asarray(state.sums) / done, strict=True))
@@ -103,7 +105,9 @@ def grain_dataset(data: Data, batch_size: int, seed: int, part: int, parts: int)
         import grain
     rows = grain.MapDataset.source(_Rows(data)).seed(seed).shuffle()
     whole = rows[: len(rows) // batch_size * batch_size]
-    return whole.batch(batch_size // parts)[part::parts].repeat()
+    endless = whole.batch(batch_size // parts)[part::parts].repeat()
+    # Threads that only read memory take turns with the one that trains, and slow it down.
+    return endless.to_iter_dataset(grain.ReadOptions(num_threads=0))
 
 
 class _Rows:
@@ -121,7 +125,7 @@ class _Rows:
 
 def _after(before: Underway, loading: Loading, metrics: Metrics, batches: int) -> Underway:
     """The state after one more batch."""
-    own = jnp.stack([jnp.asarray(metrics[name], jnp.float32) for name in _METRICS])
+    own = jnp.asarray([np.asarray(metrics[name]) for name in _METRICS], jnp.float32)
     is_first = (int(loading.steps) - 1) % batches == 0
     epoch = jnp.asarray(int(loading.steps) // batches, jnp.int32)
     counted = eqx.tree_at(lambda x: x.state.epoch, loading, epoch)

@@ -150,14 +150,19 @@ def _on_mesh(epoch: Epoch, sharding: Sharding) -> Epoch:
     def run(state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, Metrics]:
         with jax.set_mesh(sharding.mesh):
             state, metrics = epoch(sharding.place(state), sharding.share(data), key)
-        if not np.isfinite(metrics["loss"]):
-            raise FloatingPointError(
-                f"the loss of epoch {int(state.epoch)} is {metrics['loss']}: a parameter is not "
-                "finite, or left its range. Train with a smaller rate, or hold it with `frozen`"
-            )
+        require_finite(metrics["loss"], f"epoch {int(state.epoch)}")
         return state, metrics
 
     return run
+
+
+def require_finite(loss: Array, when: str) -> None:
+    """Raise FloatingPointError unless the loss is finite; on a mesh, programs raise nothing."""
+    if not np.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss of {when} is {loss}: a parameter is not finite, or left its range. Train "
+            "with a smaller rate, or hold it with `frozen`"
+        )
 
 
 @explained

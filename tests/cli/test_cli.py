@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -356,17 +357,28 @@ def test_a_run_that_goes_on_takes_no_other_settings(run, options):
     assert f"`{options[0]}` cannot change in a run that goes on" in result.stderr
 
 
-def test_a_run_that_somebody_stops_goes_on_from_its_last_epoch(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("told", "status", "words"),
+    [
+        (signal.SIGINT, 130, ""),
+        (signal.SIGTERM, 143, "stopped by SIGTERM after 2 epochs; go on with --resume"),
+    ],
+)
+def test_a_run_that_somebody_stops_goes_on_from_its_last_epoch(
+    run, tmp_path, monkeypatch, told, status, words
+):
     folder, _ = run
     log = Run.log
 
     def stop_in_the_second(self, **metrics):
         log(self, **metrics)
         if metrics["epoch"] == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(told)
 
     monkeypatch.setattr(Run, "log", stop_in_the_second)
-    call("train", "--out", tmp_path / "run", *SMALL)
+    stopped = call("train", "--out", tmp_path / "run", *SMALL)
+    assert stopped.exit_code == status
+    assert words in " ".join(stopped.output.split())
     assert not (tmp_path / "run/xylo.json").exists()
     monkeypatch.setattr(Run, "log", log)
     result = call("train", "--resume", tmp_path / "run")

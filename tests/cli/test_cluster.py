@@ -18,7 +18,6 @@ def options(**changed):
     [
         (["--mesh", "data=3"], f"is the number of devices, {jax.device_count()}; got 'data=3'"),
         (["--mesh", "rows=1"], "`mesh` must be like data=4 or data=4,model=2; got 'rows=1'"),
-        (["--mesh", "data=1", "--set", "loader=grain"], "`loader` on a mesh must be memory; got"),
         (options(process=4), "`--process` must be from 0 to 3, as there are 4 processes; got 4"),
         (options(process=-1), "`--process` must be from 0 to 3, as there are 4 processes; got -1"),
         (options(processes=0), "`--processes` must be above 0; got 0"),

@@ -397,6 +397,17 @@ def test_training_that_leads_to_nan_is_an_error():
         training.train(Sharding.make("data=8"), "chip", state=ruined)
 
 
+def test_a_batch_of_grain_that_leads_to_nan_is_an_error():
+    pytest.importorskip("grain")
+    with jax.numpy_dtype_promotion("standard"):
+        recipe = Bumps(loader="grain", stages="float:1", batch_size=8)
+        data = recipe.load_data()
+        bad = data._replace(train=(data.train[0] * jnp.nan, data.train[1]))
+        steps = recipe.train(bad, recipe.start(data), Sharding.make("data=8"))
+        with pytest.raises(FloatingPointError, match="the loss of batch 1 is nan"):
+            next(steps)
+
+
 def test_what_is_no_mesh():
     for text in ("data=4", "model=8", "data=8,data=1", "data", "rows=8", "data=-8"):
         with pytest.raises(ValueError, match="`mesh` must"):
@@ -405,14 +416,15 @@ def test_what_is_no_mesh():
         make_epoch(None, training.OPTIMIZER, 12, sharding=Sharding.make("data=8"))
 
 
-def test_the_command_on_a_mesh(tmp_path):
+@pytest.mark.parametrize("loader", ["memory", "grain"])
+def test_the_command_on_a_mesh(tmp_path, loader):
     _commands = pytest.importorskip("tests.cli._commands")
     processes = pytest.importorskip("tests.devices.processes")
-    options = _commands.settings(**processes.SETTINGS)
+    options = _commands.settings(**processes.SETTINGS, loader=loader)
     options += ["--mesh", "data=4,model=2"]
     with jax.numpy_dtype_promotion("standard"):
         run, _ = _commands.trained(tmp_path / "run", "digits", *options)
-    processes.assert_trained_as_on_one_device(run)
+    processes.assert_trained_as_on_one_device(run, loader=loader)
 
 
 @pytest.mark.parametrize(

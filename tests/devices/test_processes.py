@@ -1,11 +1,14 @@
 """Training in several real processes, which talk by Gloo over this machine's own network."""
 
+import os
+
 import equinox as eqx
 import jax
 import numpy as np
 import pytest
 
 from snnjax.train import Sharding
+from snnjax.train._steps import newest_step
 
 from ..cli._commands import settings
 from . import processes, training
@@ -14,18 +17,35 @@ DYING = "tests/devices/dying.py:Dying"
 
 
 def train(run, *options, dies=None):
-    """Start two processes of the command, of which one may die after an epoch."""
-    environment = {} if dies is None else {"SNNJAX_TEST_DIES": str(dies)}
+    """Start two processes of the command, which may get a signal; see `Dying`."""
+    environment = {} if dies is None else {"SNNJAX_TEST_DIES": dies}
     return processes.train(2, *options, "--checkpoint-every", 0, environment=environment)
+
+
+def whole_run(folder, **changed):
+    """The run of two processes that nobody stopped, and what each of them said."""
+    run, given = folder / "run", settings(**processes.SETTINGS, **changed)
+    found = processes.ends(train(run, DYING, "--out", run, *given))
+    processes.assert_all_well(found)
+    return run, found
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The run of two processes that nobody stopped, and what each of them said."""
-    run = tmp_path_factory.mktemp("processes") / "run"
-    found = processes.ends(train(run, DYING, "--out", run, *settings(**processes.SETTINGS)))
-    processes.assert_all_well(found)
-    return run, found
+    return whole_run(tmp_path_factory.mktemp("processes"))
+
+
+@pytest.fixture(scope="module")
+def whole_by_grain(tmp_path_factory):
+    return whole_run(tmp_path_factory.mktemp("processes"), loader="grain")
+
+
+def assert_same_to_the_bit(run, wanted, **changed):
+    assert (run / "xylo.json").read_bytes() == (wanted / "xylo.json").read_bytes()
+    both = [jax.tree.leaves(processes.state_of(at, **changed)) for at in (run, wanted)]
+    for found, other in zip(*both, strict=True):
+        if eqx.is_array(found):
+            np.testing.assert_array_equal(found, other)
 
 
 @pytest.mark.slow
@@ -42,7 +62,7 @@ def test_two_processes_train_as_one_device_does(whole):
 def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(whole, tmp_path):
     run = tmp_path / "run"
     options = (DYING, "--out", run, *settings(**processes.SETTINGS))
-    _, second = started = train(run, *options, dies=1)
+    _, second = started = train(run, *options, dies="KILL 1 1")
     assert second.wait(processes.LONGEST) == -9
     (status, said), _ = processes.ends(started)
     assert status == 2, said
@@ -50,11 +70,56 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(whole, tmp
     assert f"--resume {run}" in said
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 1
     processes.assert_all_well(processes.ends(train(run, "--resume", run)))
-    assert (run / "xylo.json").read_bytes() == (whole[0] / "xylo.json").read_bytes()
-    both = [jax.tree.leaves(processes.state_of(at)) for at in (run, whole[0])]
-    for found, wanted in zip(*both, strict=True):
-        if eqx.is_array(found):
-            np.testing.assert_array_equal(found, wanted)
+    assert_same_to_the_bit(run, whole[0])
+
+
+@pytest.mark.slow
+def test_two_processes_train_through_grain_as_one_device_does(whole_by_grain):
+    processes.assert_trained_as_on_one_device(whole_by_grain[0], loader="grain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["1", pytest.param("0,1", marks=pytest.mark.long)])
+def test_sigterm_ends_all_in_an_epoch_and_the_run_goes_on(whole_by_grain, tmp_path, told):
+    run = tmp_path / "run"
+    options = (DYING, "--out", run, *settings(**processes.SETTINGS, loader="grain"))
+    for status, said in processes.ends(train(run, *options, dies=f"TERM {told} 3")):
+        assert status == 143, said
+        assert f"stopped by SIGTERM after 0 epochs; go on with --resume {run}" in said
+    assert 3 < newest_step(run / "checkpoint") < 10
+    processes.assert_all_well(processes.ends(train(run, "--resume", run)))
+    assert_same_to_the_bit(run, whole_by_grain[0], loader="grain")
+
+
+NOT_FOUND = "`--coordinator auto` finds no cluster of SLURM, Open MPI, Kubernetes or TPUs here"
+
+
+@pytest.mark.slow
+def test_processes_that_do_not_meet_end_in_one_line(tmp_path):
+    code = "from snnjax.cli import _cluster, main; _cluster._MEETING = 2; main()"
+    ways = [["--coordinator", "localhost:1", "--processes", "2", "--process", "1"]]
+    ways += [["--coordinator", "auto"]]
+    command = lambda way: ["-c", code, "train", "digits", "--out", str(tmp_path / "run"), *way]  # noqa: E731
+    started = [processes.start(1, lambda *_, way=way: command(way))[0] for way in ways]
+    (late, first), (none, second) = processes.ends(started)
+    assert (late, none) == (2, 2), first + second
+    assert "error: not all processes came to `--coordinator localhost:1` in 2 s;" in first
+    assert f"error: {NOT_FOUND}" in second
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.long
+def test_the_variables_of_slurm_are_found(whole, tmp_path):
+    run = tmp_path / "run"
+    slurm = {"SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    started = []
+    for i in range(2):
+        own = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)}
+        command = [*processes.COMMAND, "train", DYING, "--out", str(run), "--coordinator", "auto"]
+        command += settings(**processes.SETTINGS)
+        started += processes.start(1, lambda *_, c=command: c, {**slurm, **own})
+    processes.assert_all_well(processes.ends(started))
+    assert_same_to_the_bit(run, whole[0])
 
 
 @pytest.mark.slow
