@@ -265,7 +265,7 @@ def until_told(way_on: str) -> Iterator[Callable[[int, int], None]]:
     Args:
         way_on: the end of the message.
     """
-    told = []
+    told: list[bool] = []
 
     def ask(count: int, epoch: int) -> None:
         if multihost_utils.reached_preemption_sync_point(count) if several else told:
