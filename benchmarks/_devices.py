@@ -1,6 +1,6 @@
 """One of the processes that train together in `devices`; the first of them measures.
 
-    python -m benchmarks._devices HOST:PORT PROCESSES ROUNDS BATCH_SIZE QUICK PROCESS
+python -m benchmarks._devices HOST:PORT PROCESSES ROUNDS BATCH_SIZE QUICK PROCESS
 """
 
 import json

@@ -94,6 +94,22 @@ def test_a_graph(kind):
 
 
 @every_kind
+def test_dropout(kind):
+    key = jax.random.key(0)
+    model = Sequential(eqx.nn.Linear(3, 4, key=key), nn.TimeStepDropout(0.5), LIF(4, threshold=0.3))
+    assert_same_model(kind, model, batch_of(3), run=lambda model, x: model(x, key=key)[0])
+
+
+@every_kind
+def test_a_penalty_on_operations(kind):
+    def run(model, x):
+        work = nn.synops(model, x, record(model, x)[2])
+        return losses.synops_penalty(work, 10.0)
+
+    assert_same_model(kind, network(), batch_of(3), run=run)
+
+
+@every_kind
 def test_records(kind):
     assert_same_model(kind, network(), batch_of(3), run=lambda model, x: record(model, x))
 
@@ -162,6 +178,7 @@ LOSSES = {
     }.items()
 }
 LOSSES["rate_penalty"] = losses.rate_penalty
+LOSSES["latency"] = losses.latency
 LOSSES["ctc"] = lambda y: losses.ctc(y, jnp.array([1, 2]))
 LOSSES["van_rossum"] = lambda y: losses.van_rossum(y, jnp.ones_like(y), tau=2e-3, dt=1e-3)
 
@@ -222,6 +239,7 @@ CHIPS = {
     "xylo": (xylo, xylo_network, (3,), {}),
     "dynapcnn": (dynapcnn, dynapcnn_network, (2, 6, 6), {"input_shape": (2, 6, 6)}),
 }
+spread = pytest.mark.parametrize("kind", ["explicit", "auto"])
 every_chip = pytest.mark.parametrize("name", CHIPS)
 
 
@@ -259,6 +277,39 @@ def test_simulate(kind, name):
             run = jax.shard_map(run, in_specs=(P(), P("data")), out_specs=P("data"))
         found = eqx.filter_jit(run)(shard(spec, mesh), shard(x, mesh, "data"))
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+@every_kind
+@every_chip
+def test_the_plan_of_a_chip(kind, name):
+    chip, make, shape, options = CHIPS[name]
+    model = make()
+    plan = chip.plan(model, **options)
+    x = counts_of(shape).astype(jnp.float32)
+    assert_same_model(kind, model, x, run=lambda model, x: transforms.apply(plan, model)(x)[0])
+
+
+@spread
+@every_chip
+def test_verbs_that_run_outside_of_programs(kind, name):
+    chip, make, shape, options = CHIPS[name]
+    mesh = mesh_of(kind)
+
+    def verbs(model, x, labels):
+        mapped, plan = chip.map_network(model, **options), chip.plan(model, **options)
+        spec = chip.quantize(mapped)
+        said = [str(found) for found in (chip.check(spec), chip.usage(spec), chip.report(mapped))]
+        fidelity = chip.fidelity(model, spec, x, labels, plan=plan)
+        return said, spec, fidelity, chip.cost(spec, x)
+
+    x, labels = counts_of(shape), jnp.arange(8) % 3
+    wanted = verbs(make(), x, labels)
+    with jax.set_mesh(mesh):
+        split = (shard(array, mesh, "data") for array in (x, labels))
+        found = verbs(shard(make(), mesh), *split)
+    assert found[0] == wanted[0]
+    for one, other in zip(*map(jax.tree.leaves, (found[1:], wanted[1:])), strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
 @every_chip
@@ -331,9 +382,6 @@ def gradient_of(run):
         return jnp.square(run(model, x)).mean()
 
     return eqx.filter_value_and_grad(loss)
-
-
-spread = pytest.mark.parametrize("kind", ["explicit", "auto"])
 
 
 @spread
