@@ -81,21 +81,23 @@ def simulate(
     5. vmem = sat(vmem), the nearest integer of 16 bits; vmem = max(vmem, min_vmem).
 
     The chip has no steps: each event is added, cut to 16 bits and followed by at most one spike, as
-    in `simulate_events`. The two agree on how often a neuron fires while few events reach it in a
-    step. They part where events of both signs cancel within a step, where the lower bound holds
-    between two events, and where an event is worth several spikes, which then wait for later
-    events. `compare_events` measures the difference. For three networks of random weights, with
-    spikes of the last layer, and the sum of the differences of all neurons:
+    in `simulate_events`. The two agree where no more than one event reaches a neuron in a step, and
+    nearly where all weights are positive. They part where events of both signs cancel within a
+    step, where the lower bound holds between two events, and where an event is worth several
+    spikes, which then wait for later events. `compare_events` measures the difference. For three
+    networks of random weights, with spikes of the last layer, and the sum of the differences of all
+    neurons:
 
         network                      events/pixel      steps     events  difference
-        convolutions, threshold 300           0.2         74         79        6.8%
-                                                1        491        503        2.9%
-                                               20     10,764     11,040        2.6%
-        dense layers, threshold 300             1         27         27        0.0%
-                                               20        556        605        8.8%
-        weights above 0, threshold 50         0.2     46,405     46,021        0.8%
-                                                1    223,049    222,837        0.1%
-                                               20  4,582,706  4,582,540        0.0%
+        convolutions, threshold 100           0.2         39         50      48.7%
+                                                1        172        249      54.1%
+                                               20      1,908      5,419     184.0%
+        dense layers, threshold 100           0.2         18         22      22.2%
+                                                1        128        147      19.5%
+                                               20      2,508      2,928      23.4%
+        weights above 0, threshold 50         0.2     75,991     75,952       0.1%
+                                                1    380,148    380,106       0.0%
+                                               20  7,760,058  7,759,917       0.0%
 
     Sums of a step are exact up to a magnitude of 2^24, and larger ones are refused; the trace
     counts those that left 16 bits. Without these the spikes are those of sinabs' discretised
