@@ -130,6 +130,7 @@ def _margins(counts: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return own - others.max(1)
 
 
+@explained
 def cost(family: Any, spec: Any, rasters: np.ndarray, trace: Any, **options: Any) -> Cost | None:
     """The cost of recordings on a chip, given their trace; None where its family does not count.
 
