@@ -29,9 +29,12 @@ from ._counts import (
     wholes as wholes,
 )
 from ._explained import explained as explained, of_kind as of_kind
+from ._hdf5 import open_hdf5 as open_hdf5
 from ._text import (
     parse_json as parse_json,
+    read_header as read_header,
     read_json as read_json,
+    read_lines as read_lines,
     read_text as read_text,
     read_toml as read_toml,
 )

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 from ._bytes import read_bytes
@@ -40,6 +41,44 @@ def read_text(path: str | os.PathLike[str], *, most: int = MOST_TEXT) -> str:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The content of a JSON file; for the errors see `read_text` and `parse_json`."""
     return parse_json(read_text(path), str(path))
+
+
+def read_header(
+    path: str | os.PathLike[str], name: str, versions: tuple[int, ...]
+) -> dict[str, Any]:
+    """The content of a JSON file that says of which format and version it is.
+
+    Args:
+        path: the file.
+        name: name of the format.
+        versions: the versions that can be read, the newest last.
+
+    Raises:
+        OSError, ValueError: as `read_json` does, and if it is of another format or version.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != name:
+        raise ValueError(f'{path} is another file: its "format" is not "{name}"')
+    version = content.get("version")
+    if type(version) is not int or version not in versions:
+        raise ValueError(f"{path} has version {version!r}, this snnjax reads {versions[-1]}")
+    return content
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
+    """The place and the content of each line of JSON in a file, but of a last one that is torn.
+
+    Raises:
+        OSError, ValueError: as `read_json` does; the message names the line.
+    """
+    *lines, _ = read_bytes(path, most=MOST_TEXT).split(b"\n")
+    for i, line in enumerate(lines, 1):
+        place = f"{path}, line {i}"
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{place} is no text: {line[:80]!r}; correct or remove it") from None
+        yield place, parse_json(text, place, cure="correct or remove it")
 
 
 def parse_json(text: str, source: str, *, cure: str = "write it again") -> Any:

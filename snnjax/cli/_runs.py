@@ -143,8 +143,8 @@ def recipe_of(run: Run) -> Recipe:
     Raises:
         ValueError: if the recipe is not known, or a setting is out of range.
     """
-    _, recipe = find_recipe(run.recipe)
     try:
+        _, recipe = find_recipe(run.recipe)
         return recipe.from_dict(run.settings)
     except ValueError as error:
         raise ValueError(f"{run.path / 'config.json'}: {error}") from error

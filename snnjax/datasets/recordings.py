@@ -12,10 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .._checks import MOST_BYTES, explained, read_arrays, require_file
+from .._checks import MOST_BYTES, explained, open_hdf5, read_arrays, require_file
 from .._extras import extra
 from ._aedat import read_aedat, read_aedat4
-from ._hdf5 import require_sound
 from .events import Events, as_int64
 
 Camera = Literal["dvs128", "davis346"]
@@ -99,20 +98,22 @@ def read_shd(path: str | os.PathLike[str], *, most: int = 16 * MOST_BYTES) -> Sp
     Source: B. Cramer et al., "The Heidelberg Spiking Data Sets", IEEE TNNLS 2020.
     """
     path = require_file(path, most)
-    with extra("events"):
-        import h5py
-    with reading(path), h5py.File(path, "r") as file:
-        times, units = file["spikes/times"], file["spikes/units"]
-        if not len(times) == len(units) == len(file["labels"]):
+    with reading(path), open_hdf5(path, of="events") as (file, require_sound):
+        sets = [file[name] for name in ("spikes/times", "spikes/units", "labels")]
+        if "extra/keys" in file:
+            sets.append(file["extra/keys"])
+        for each in sets:
+            require_sound(each)
+        times, units, labels, *names = sets
+        if not len(times) == len(units) == len(labels):
             found = f"{len(times)} `times`, {len(units)} `units`"
-            raise ValueError(f"it has {found} and {len(file['labels'])} `labels`")
-        require_sound(path, times, units)
-        labels = np.asarray(file["labels"][()])
-        if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+            raise ValueError(f"it has {found} and {len(labels)} `labels`")
+        numbers = np.asarray(labels[()])
+        if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or numbers.min(initial=0) < 0:
             raise ValueError("`labels` are not whole numbers from 0")
         recordings = tuple(map(_spoken, times, units))
-        names = file["extra/keys"][()] if "extra/keys" in file else ()
-    return Spoken(recordings, labels.astype(np.int64), tuple(_text(name) for name in names))
+        texts = tuple(_text(name) for each in names for name in each[()])
+    return Spoken(recordings, numbers.astype(np.int64), texts)
 
 
 @contextlib.contextmanager

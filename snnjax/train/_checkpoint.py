@@ -84,7 +84,7 @@ class Checkpoints:
             tree: any pytree, such as a `TrainState`. Only its arrays are saved, NumPy's as well.
 
         Raises:
-            ValueError: if `tree` has no arrays, or one of Python objects.
+            ValueError: if `tree` has no arrays, or one that is not of numbers.
             OSError: if this step, or the one before, cannot be written.
         """
         arrays, contents = _packed(tree)
@@ -141,7 +141,7 @@ def save_checkpoint(path: str | os.PathLike[str], tree: object) -> None:
 
     Raises:
         FileExistsError: if there is something else at `path`.
-        ValueError: if `tree` has no arrays, or one of Python objects.
+        ValueError: if `tree` has no arrays, or one that is not of numbers.
         OSError: if it cannot be written.
         ImportError: if orbax is missing, naming the extra that brings it.
     """
@@ -207,8 +207,8 @@ def _packed(tree: object) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError("`tree` has no arrays; there is nothing to save")
     contents, arrays = _contents_of(leaves), {}
     for path, leaf in leaves.items():
-        if leaf.dtype == object:
-            raise ValueError(f"`tree` has an array of Python objects at {path}")
+        if not _is_key(leaf) and leaf.dtype.kind in "OSUMm":
+            raise ValueError(f"`tree` has an array of {leaf.dtype} at {path}, not of numbers")
         array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
         contents[path]["sha256"] = _checksum(array)
         if array.size:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import explained, read_arrays, read_json
+from .._checks import explained, read_arrays, read_header
 from .._files import cache_folder, write_whole
 from ..datasets import MelEvents
 from ..hardware.xylo.frontend import Audio3, BandPass, Imu
@@ -52,15 +52,9 @@ def load_front_end(path: str | os.PathLike[str]) -> FrontEnd:
         ValueError: if it is no such file, one of a later version, or has settings that the front
             end refuses; the message names the file.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f'{path} is no front end: its "format" is not "{_FORMAT}"')
-    if content.get("version") != _VERSION:
-        raise ValueError(
-            f"{path} has version {content.get('version')!r}, this snnjax reads {_VERSION}"
-        )
+    content = read_header(path, _FORMAT, (_VERSION,))
     kind, settings = content.get("kind"), content.get("settings")
-    if kind not in _KINDS or not isinstance(settings, dict):
+    if not isinstance(kind, str) or kind not in _KINDS or not isinstance(settings, dict):
         raise ValueError(f'{path} is damaged: "kind" must be one of {", ".join(_KINDS)}')
     try:
         return _KINDS[kind](**_of_json(settings))

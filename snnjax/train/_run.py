@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from .._checks import parse_json, read_json
+from .._checks import read_header, read_lines
 from .._extras import extra
 from .._files import write_whole
 from ._steps import is_old, newest_step
@@ -100,13 +100,8 @@ class Run:
         header = path / "config.json"
         if not header.is_file():
             raise ValueError(f"{path} is not a run folder: it has no config.json")
-        content = read_json(header)
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError(f'{header} is not of a run: its "format" is not "{_FORMAT}"')
-        version = content.get("version")
-        if type(version) is not int or version not in (1, _VERSION):
-            raise ValueError(f"{header} has version {version!r}, this snnjax reads {_VERSION}")
-        if version == 1:
+        content = read_header(header, _FORMAT, (1, _VERSION))
+        if content["version"] == 1:
             content = _of_version_1(content)
         recipe, settings = content.get("recipe"), content.get("settings")
         if not isinstance(recipe, str) or not isinstance(settings, dict):
@@ -167,18 +162,14 @@ class Run:
         """
         if not self.metrics.exists():
             return []
-        whole, _, _ = self.metrics.read_text(encoding="utf-8").rpartition("\n")
-        rows = [
-            parse_json(line, f"{self.metrics}, line {i}", cure="correct or remove it")
-            for i, line in enumerate(whole.splitlines(), 1)
-        ]
-        for i, row in enumerate(rows, 1):
+        rows = []
+        for place, row in read_lines(self.metrics):
             known = isinstance(row, dict) and row.keys() >= set(_LOGGED)
             if not known or not all(isinstance(row[k], int | float) for k in _LOGGED):
                 raise ValueError(
-                    f"{self.metrics}, line {i} must have numbers as epoch, loss and accuracy; "
-                    "correct or remove it"
+                    f"{place} must have numbers as epoch, loss and accuracy; correct or remove it"
                 )
+            rows.append(row)
         return rows
 
     def sync_log(self) -> None:

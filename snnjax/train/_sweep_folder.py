@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from .. import transforms
-from .._checks import parse_json, read_json
+from .._checks import read_header, read_lines
 from .._files import write_whole
 from ._checkpoint import Checkpoints, load_checkpoint
 from ._fit import Data
@@ -126,17 +126,24 @@ class SweepFolder:
         header = path / "sweep.json"
         if not header.is_file():
             raise FileNotFoundError(f"there is no sweep at {path}: it has no sweep.json")
-        content = read_json(header)
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError(f'{header} is not of a sweep: its "format" is not "{_FORMAT}"')
-        if content.get("version") != _VERSION:
-            raise ValueError(
-                f"{header} has version {content.get('version')!r}, this snnjax reads {_VERSION}"
-            )
+        content = read_header(header, _FORMAT, (_VERSION,))
         found: list[Any] = [content.get(name) for name in ("recipe", "settings", "over", "seeds")]
         if not all(map(isinstance, found, (str, dict, dict, int))):
             raise ValueError(f"{header} is damaged: a part of it is missing")
+        if not all(isinstance(values, list) for values in found[2].values()):
+            raise ValueError(f'{header} is damaged: "over" must have lists of values')
         return cls(path, *found)
+
+    def members(self, recipe: type[Recipe]) -> tuple[Recipe, ...]:
+        """The recipe of each member.
+
+        Raises:
+            ValueError: if `sweep.json` has what `sweep` refuses; the message names it.
+        """
+        try:
+            return members_of(recipe.from_dict(self.settings), self.over, self.seeds)
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'sweep.json'}: {error}") from error
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Keep others from training in this folder; see `locked`."""
@@ -158,7 +165,7 @@ class SweepFolder:
         Returns:
             The outcomes of all members, in order. The table of them is written.
         """
-        members = members_of(recipe.from_dict(self.settings), self.over, self.seeds)
+        members = self.members(recipe)
         rules = transforms.load(self.plan) if self.plan.exists() else None
         done = self.outcomes(recipe)
         names = [name_of({k: getattr(m, k) for k in (*self.over, "seed")}) for m in members]
@@ -225,13 +232,12 @@ class SweepFolder:
             ValueError: if another line is not as a sweep writes it; the message names it.
         """
         found: dict[str, Outcome] = {}
-        text = self.results.read_text(encoding="utf-8") if self.results.exists() else ""
-        whole, _, torn = text.rpartition("\n")
+        if not self.results.exists():
+            return found
+        whole, end, torn = self.results.read_bytes().rpartition(b"\n")
         if torn:
-            write_whole(self.results, whole and whole + "\n")
-        for i, line in enumerate(whole.splitlines(), 1):
-            where = f"{self.results}, line {i}"
-            row = parse_json(line, where, cure="correct or remove it")
+            write_whole(self.results, whole + end)
+        for where, row in read_lines(self.results):
             try:
                 scores = None if row["scores"] is None else Scores(**row["scores"])
                 made = recipe.from_dict({**self.settings, **row["settings"]})

@@ -141,6 +141,8 @@ def test_damage_in_the_heaps_of_spoken_digits_is_found_before_hdf5_meets_it(shd)
         (heap + 16, bytes(16), f"its heap from byte {heap} on is damaged"),
         (heap + 8, b"\xff" * 8, f"its heap from byte {heap} on is damaged"),
         (content.index(struct.pack("<IQ", 50, heap)), b"\xff" * 4, "`/spikes/times` .* 4294967295"),
+        # HDF5 crashes on a sequence that has a bit of texts.
+        (content.index(b"\x19\0\0\0\x10\0\0\0") + 1, b"\x08", "type of `/spikes/times` is damaged"),
     )
     for place, damage, message in damages:
         path.write_bytes(content[:place] + damage + content[place + len(damage) :])

@@ -1,24 +1,11 @@
-"""Damaged files of every kind that a user gives: samples, damage, and what loading must do."""
+"""Damaged files, and what loading them must do."""
 
 import dataclasses
-import gzip
-import io
-import json
-import struct
 import time
-import tomllib
-import wave
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from snnjax import transforms
-from snnjax._checks import read_array, read_arrays, read_wav
-from snnjax.datasets import read_idx
-from snnjax.hardware import dynapcnn, xylo
-
-from ..codegen.networks import dynapcnn_network, xylo_network
 
 MOST_SECONDS = 5.0
 
@@ -38,104 +25,6 @@ class Kind:
     sample: bytes
     load: Callable[[Any], Any]
     same: Callable[[Any, bytes], bool]
-
-
-def _saved(save: Callable[..., Any], *args: Any, **arrays: Any) -> bytes:
-    file = io.BytesIO()
-    save(file, *args, **arrays)
-    return file.getvalue()
-
-
-def _wav() -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(np.arange(-150, 150, dtype="<i2").tobytes())
-    return file.getvalue()
-
-
-def _text_of(save: Callable[..., Any], spec: Any, path: Any) -> Any:
-    save(spec, path)
-    return json.loads(path.read_text())
-
-
-def _placed(spec: dynapcnn.Spec) -> dynapcnn.Spec:
-    """With each layer on a core."""
-    layers = tuple(dataclasses.replace(core, core=i) for i, core in enumerate(spec.layers))
-    return dataclasses.replace(spec, layers=layers)
-
-
-_IDX = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 9, 7) + bytes(range(126))
-_TOML = b"""[by_family]
-weights = { transform = "Int", bits = 4 }
-decays = { transform = "Bitshift" }
-
-[where]
-"layers[6].weight" = { transform = "Int", bits = 8, symmetric = false }
-
-[activations]
-Linear = { transform = "Int", bits = 8 }
-
-[states]
-"*.vmem" = "none"
-"""
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return a.dtype.kind == b.dtype.kind and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-
-
-def _same_npz(found: Any, content: bytes) -> bool:
-    with np.load(io.BytesIO(content)) as file:
-        return found.keys() == set(file) and all(_equal(found[k], file[k]) for k in file)
-
-
-def _same_idx(found: Any, content: bytes) -> bool:
-    return content[2] == 8 and content.endswith(found.tobytes())
-
-
-def _same_wav(found: Any, content: bytes) -> bool:
-    return found.samples.tobytes() in content and struct.pack("<I", found.rate) in content
-
-
-def _same_rules(found: Any, content: bytes) -> bool:
-    tables = tomllib.loads(content.decode())
-    return all(list(rules) == list(tables.get(t, {})) for t, rules in found._asdict().items())
-
-
-def kinds(folder: Any) -> dict[str, Kind]:
-    """All of them; networks are written to the folder on the way."""
-    raster = np.random.default_rng(0).poisson(1.0, (7, 5))
-    found = [
-        Kind(
-            "raster.npy",
-            _saved(np.save, raster),
-            read_array,
-            lambda array, content: _equal(array, np.load(io.BytesIO(content))),
-        ),
-        Kind("arrays.npz", _saved(np.savez, x=raster, y=raster[0] / 3), read_arrays, _same_npz),
-        Kind("packed.npz", _saved(np.savez_compressed, x=raster), read_arrays, _same_npz),
-        Kind("images-ubyte", _IDX, read_idx, _same_idx),
-        Kind(
-            "images-ubyte.gz",
-            gzip.compress(_IDX, mtime=0),
-            read_idx,
-            lambda array, content: _same_idx(array, gzip.decompress(content)),
-        ),
-        Kind("3_theo_7.wav", _wav(), read_wav, _same_wav),
-        Kind("plan.toml", _TOML, transforms.load, _same_rules),
-    ]
-    for family, spec in ((xylo, xylo_network(1)[0]), (dynapcnn, _placed(dynapcnn_network(4)[0]))):
-        path = folder / f"{family.__name__.rpartition('.')[2]}.json"
-        family.save(spec, path)
-
-        def same(spec: Any, content: bytes, save: Any = family.save) -> bool:
-            return bool(_text_of(save, spec, folder / "again.json") == json.loads(content))
-
-        found.append(Kind(path.name, path.read_bytes(), family.load, same))
-    return {kind.name: kind for kind in found}
 
 
 def damaged(content: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:

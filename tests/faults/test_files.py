@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("nir", reason="files of every kind need the extras")
+
 from . import files
+from .kinds import kinds
 
 MOST_BYTES = 2**30
 NAMES = (
@@ -18,8 +21,18 @@ NAMES = (
     "images-ubyte.gz",
     "3_theo_7.wav",
     "plan.toml",
+    "frontend.json",
     "xylo.json",
     "dynapcnn.json",
+    "config.json",
+    "metrics.jsonl",
+    "sweep.json",
+    "results.jsonl",
+    "shd.h5",
+    "graph.nir",
+    "rockpool.json",
+    "state.npz",
+    "state.safetensors",
 )
 
 each_kind = pytest.mark.parametrize("name", NAMES)
@@ -27,7 +40,7 @@ each_kind = pytest.mark.parametrize("name", NAMES)
 
 @pytest.fixture(scope="module")
 def all_kinds(tmp_path_factory):
-    return files.kinds(tmp_path_factory.mktemp("kinds"))
+    return kinds(tmp_path_factory.mktemp("kinds"))
 
 
 def test_every_kind_is_tried(all_kinds):
@@ -61,7 +74,7 @@ def in_worker(name, folder, seeds):
     """A part of the count, in a process of its own."""
     folder = Path(folder) / f"{name}-{seeds.start}"
     folder.mkdir()
-    found = files.kinds(folder)
+    found = kinds(folder)
     kind, others = found[name], [kind.sample for kind in found.values()]
     kind.load(folder / name if (folder / name).exists() else _written(folder, kind))
     limit_memory()

@@ -328,8 +328,16 @@ def test_a_file_that_claims_more_than_it_holds_is_refused_before_it_is_read(writ
         del node["nodes/affine/weight"]
         node.create_dataset("nodes/affine/weight", (1 << 20, 1 << 20), "f4", chunks=(1, 1024))
 
-    with pytest.raises(ValueError, match="'weight' holds more than a file of this size can"):
+    with pytest.raises(ValueError, match="weight` holds more than a file of this size can"):
         load(edited(written, huge), dialect="euler", dt=1e-3)
+
+
+def test_damage_in_the_heap_of_texts_is_found_before_hdf5_meets_it(written):
+    content = written.read_bytes()
+    heap = content.index(b"GCOL")
+    written.write_bytes(content[: heap + 16] + bytes(16) + content[heap + 32 :])
+    with pytest.raises(ValueError, match=rf"net\.nir .*its heap from byte {heap} on is damaged"):
+        load(written, dialect="euler", dt=1e-3)
 
 
 def test_paths_that_are_no_files_are_errors(tmp_path):

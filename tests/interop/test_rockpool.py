@@ -311,7 +311,7 @@ def test_a_damaged_file_is_one_error_that_names_it(change, message, tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"a": {}}', "[" * 100_000, "\xff"])
 def test_what_is_no_such_file_is_one_error_that_names_it(content, tmp_path):
     (tmp_path / "net.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"net\.json: "):
+    with pytest.raises(ValueError, match=r"net\.json(:| is not JSON,| is not a text) "):
         rockpool.load(tmp_path / "net.json")
 
 

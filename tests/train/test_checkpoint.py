@@ -68,7 +68,8 @@ def test_saving_again_replaces(tmp_path):
     [
         ({"note": "x"}, "`tree` has no arrays"),
         ({}, "`tree` has no arrays"),
-        ({"a": jnp.zeros(2), "b": np.asarray([object()])}, r"Python objects at \['b'\]"),
+        ({"a": jnp.zeros(2), "b": np.asarray([object()])}, r"array of object at \['b'\]"),
+        ({"a": jnp.zeros(2), "b": np.asarray(["x"])}, r"array of <U1 at \['b'\], not of numbers"),
     ],
 )
 def test_a_tree_that_cannot_be_saved_leaves_the_good_checkpoint(tmp_path, tree, message):

@@ -45,6 +45,8 @@ def test_a_file_gives_the_front_end_back(front_end, tmp_path):
     [
         ({"format": "other"}, 'its "format" is not "snnjax-frontend"'),
         ({"version": 2}, "has version 2, this snnjax reads 1"),
+        ({"version": True}, "has version True, this snnjax reads 1"),
+        ({"kind": ["mel"]}, '"kind" must be one of mel, audio3, imu'),
         ({"kind": "cochlea"}, '"kind" must be one of mel, audio3, imu'),
         ({"settings": {"k": 99}}, "frontend.json: `k` must be whole numbers from 0 to 31"),
         ({"settings": {"q": 1}}, "frontend.json: .*'q'"),

@@ -1,16 +1,11 @@
 """NIR files, read with care: a damaged or hostile one is an error that names the file."""
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..._extras import extra
+from ..._checks import MOST_BYTES, open_hdf5, require_file
 from ._node import MAX_DEPTH, Tree, tree
-
-MAX_INFLATION = 1100
-"""Bytes that a byte of a file can stand for. Deflate reaches 1032."""
-
-SLACK = 1 << 20
 
 
 def read(source: Any) -> tuple[Tree, str]:
@@ -22,11 +17,7 @@ def read(source: Any) -> tuple[Tree, str]:
     """
     if hasattr(source, "to_dict"):
         return _named(source.to_dict(), f"the {type(source).__name__}")
-    path = Path(source)
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; give the NIR file")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+    path = require_file(source, MOST_BYTES)
     return _named(_content(path), str(path))
 
 
@@ -38,12 +29,9 @@ def _named(content: Any, source: str) -> tuple[Tree, str]:
 
 
 def _content(path: Path) -> Any:
-    with extra("nir"):
-        import h5py
-    budget = [SLACK + MAX_INFLATION * os.path.getsize(path)]
     try:
-        with h5py.File(path, "r") as file:
-            return _group(file["node"], budget, 0)
+        with open_hdf5(path, of="nir") as (file, require_sound):
+            return _group(file["node"], require_sound, 0)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, EOFError) as error:
         text = " ".join(str(error).split())
         raise ValueError(
@@ -51,7 +39,7 @@ def _content(path: Path) -> Any:
         ) from None
 
 
-def _group(group: Any, budget: list[int], depth: int) -> dict[str, Any]:
+def _group(group: Any, require_sound: Callable[[Any], None], depth: int) -> dict[str, Any]:
     """A group of HDF5 as nested dictionaries."""
     import h5py
 
@@ -62,11 +50,9 @@ def _group(group: Any, budget: list[int], depth: int) -> dict[str, Any]:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name!r} is a link out of its group")
         item = group[name]
-        budget[0] -= 1 if isinstance(item, h5py.Group) else max(int(item.nbytes), 1)
-        if budget[0] < 0:
-            raise ValueError(f"{name!r} holds more than a file of this size can")
+        require_sound(item)
         if isinstance(item, h5py.Group):
-            found[name] = _group(item, budget, depth + 1)
+            found[name] = _group(item, require_sound, depth + 1)
         else:
             value = item[()]
             found[name] = value.decode() if isinstance(value, bytes) else value

@@ -5,12 +5,10 @@ holds neither the classes of the modules nor their order: the first is told by t
 second by the numbers that Rockpool puts before the names.
 """
 
-import json
 import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._checks import explained
+from ..._checks import explained, parse_json, read_json
 from ...nn import LEAKS, LIF, Leak, Residual, Sequential, TimeStepDropout
 from ...surrogate import PeriodicExponential, PiecewiseLinear, Surrogate
 from .._neuron import NIRIntegrator, NIRNeuron
@@ -56,16 +54,12 @@ def load(source: str | os.PathLike[str], *, order: Sequence[str] | None = None) 
         ValueError: if it is damaged or holds a module that is not among those above; the message
             names the file and the module.
     """
-    path = Path(source)
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; give the file that Rockpool's `save` wrote")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+    content = read_json(source)
     try:
-        return _network(_parsed(json.loads(path.read_bytes())), order)
-    except (ValueError, TypeError, RecursionError) as error:
+        return _network(_parsed(content), order)
+    except (ValueError, TypeError) as error:
         text = " ".join(str(error).split())
-        raise ValueError(f"{path}: {text}; save the network again") from None
+        raise ValueError(f"{source}: {text}; save the network again") from None
 
 
 def _parsed(content: Any, place: str = "") -> Any:
@@ -76,7 +70,7 @@ def _parsed(content: Any, place: str = "") -> Any:
         return None
     if not isinstance(content, str):
         raise ValueError(f"{place[:-1] or 'the file'} must be JSON in a text; got {content!r}")
-    return json.loads(content)
+    return parse_json(content, place[:-1] or "it")
 
 
 def _network(modules: Any, order: Sequence[str] | None) -> Sequential:

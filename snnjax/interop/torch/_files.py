@@ -1,15 +1,14 @@
 """Arrays by name, from a dictionary or a file. Pickles are not read."""
 
-import json
 import os
-import struct
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+
+from ..._checks import parse_json, read_arrays, read_bytes
 
 
 def arrays_of(
@@ -19,33 +18,19 @@ def arrays_of(
     if isinstance(state, Mapping):
         return {str(name): _array(value) for name, value in state.items()}, "`state`"
     path = Path(state)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    readers = {".npz": _npz, ".safetensors": _safetensors}
+    readers = {".npz": read_arrays, ".safetensors": _safetensors}
     if path.suffix not in readers:
         raise ValueError(
             f"{path} must be an .npz or a .safetensors file; save the state_dict as one: "
             "numpy.savez(path, **{k: v.numpy() for k, v in net.state_dict().items()})"
         )
-    try:
-        return readers[path.suffix](path), str(path)
-    except (ValueError, OSError, KeyError, TypeError, EOFError, struct.error) as error:
-        text = " ".join(str(error).split())
-        raise ValueError(f"{path} is damaged ({text}); save it again") from None
+    return readers[path.suffix](path), str(path)
 
 
 def _array(value: Any) -> np.ndarray:
     for name in ("detach", "cpu", "numpy"):
         value = getattr(value, name)() if hasattr(value, name) else value
     return np.asarray(value)
-
-
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
-        raise ValueError(str(error)) from None
 
 
 _DTYPES = {
@@ -64,18 +49,38 @@ _DTYPES = {
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
     """The format of safetensors: the length of a header, the header in JSON, the numbers."""
-    data = path.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    if length > len(data) - 8:
-        raise ValueError("its header is longer than the file")
-    header = json.loads(data[8 : 8 + length])
-    found, body = {}, memoryview(data)[8 + length :]
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        start, end = entry["data_offsets"]
-        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
-        if not 0 <= start <= end <= len(body):
-            raise ValueError(f"{name!r} lies outside of the file")
-        found[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
-    return found
+    data = read_bytes(path)
+    length = int.from_bytes(data[:8], "little")
+    try:
+        if not 8 <= 8 + length <= len(data):
+            raise ValueError("its header is longer than the file")
+        header = parse_json(data[8 : 8 + length].decode(), "its header")
+        if not isinstance(header, dict):
+            raise ValueError("its header is no dictionary")
+        body = memoryview(data)[8 + length :]
+        return {
+            name: _tensor(name, entry, body)
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); save it again") from None
+
+
+def _tensor(name: str, entry: Any, body: memoryview) -> np.ndarray:
+    """An array, by its entry in the header."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{name!r} must have dtype, shape and data_offsets")
+    kind, shape, places = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in _DTYPES:
+        raise ValueError(f"{name!r} has the dtype {kind!r}; there are {', '.join(_DTYPES)}")
+    if not _are_whole(shape) or not _are_whole(places) or len(places) != 2:
+        raise ValueError(f"{name!r} must have whole numbers as shape and two as data_offsets")
+    (start, end), dtype = places, np.dtype(_DTYPES[kind])
+    if not start <= end <= len(body):
+        raise ValueError(f"{name!r} lies outside of the file")
+    return np.frombuffer(body[start:end], dtype).reshape(shape)
+
+
+def _are_whole(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)
