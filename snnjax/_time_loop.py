@@ -20,10 +20,13 @@ from jax.interpreters import ad, batching, mlir
 
 from ._blocks import Arrays, Loop, merged, only
 
-Levels: TypeAlias = tuple[tuple[bool, ...], ...]
-"""For each mapped axis, the outermost first: which operands have it. It is then a first axis."""
+Axes: TypeAlias = tuple[int | None, ...]
+"""The place where each operand has an axis that `jax.vmap` maps; None for an operand that all share."""
 
-MANY_BYTES = 32 * 2**20
+Levels: TypeAlias = tuple[Axes, ...]
+"""The axes of each `jax.vmap`, the outermost first."""
+
+MANY_BYTES = 30 * 2**20
 """Inputs, states and outputs of all steps and sequences from which on blocks pay on a CPU. Arrays
 of this size are taken from the system anew at every call, page by page."""
 
@@ -37,60 +40,87 @@ def run(loop: Loop, parameters: Arrays, state: Arrays, inputs: Arrays) -> tuple[
     return made[: len(state)], made[len(state) :]
 
 
-def _over(function: Callable[..., Arrays], levels: Levels) -> Callable[..., Arrays]:
-    """`function` over all mapped axes. They are the first axes of all that it gives."""
-    for has in reversed(levels):
-        function = jax.vmap(function, tuple(0 if mapped else None for mapped in has))
+def _of_outputs(loop: Loop, axes: Axes) -> int:
+    """The place of a mapped axis in outputs: after the time if the inputs have it there, else first."""
+    inputs = loop.split(axes)[2][: len(loop.inputs)]
+    return int(all(axis != 0 for axis in inputs) and any(axis is not None for axis in inputs))
+
+
+def _of_made(loop: Loop, axes: Axes, more: int = 0) -> tuple[int, ...]:
+    """The places of a mapped axis in last states, outputs, and `more` arrays."""
+    out = _of_outputs(loop, axes)
+    return (*(0 for _ in loop.state), *(out for _ in loop.output), *(0 for _ in range(more)))
+
+
+def _over(
+    function: Callable[..., Arrays], loop: Loop, levels: Levels, more: int = 0
+) -> Callable[..., Arrays]:
+    """`function` over all mapped axes, which gives last states, outputs, and `more` arrays."""
+    for axes in reversed(levels):
+        function = jax.vmap(function, axes, list(_of_made(loop, axes, more)))
     return function
 
 
-def _batch(levels: Levels, operands: Sequence[Any]) -> tuple[int, ...]:
+def _batch(levels: Levels, operands: Sequence[Any]) -> list[int]:
     """The sizes of the mapped axes."""
-    sizes = []
-    for depth, has in enumerate(levels):
-        one = has.index(True)
-        sizes.append(operands[one].shape[sum(level[one] for level in levels[:depth])])
-    return tuple(sizes)
+    shapes, sizes = [list(jax.typeof(x).shape) for x in operands], []
+    for axes in levels:
+        pairs = zip(shapes, axes, strict=True)
+        stripped = [shape.pop(axis) for shape, axis in pairs if axis is not None]
+        sizes.append(stripped[0])
+    return sizes
 
 
 def _types(*operands: Any, loop: Loop, levels: Levels, **_: Any) -> Arrays:
-    batch = _batch(levels, operands)
-    final = [jax.core.ShapedArray((*batch, *s.shape), s.dtype) for s in loop.state]
-    shape = (*batch, loop.time)
-    return final + [jax.core.ShapedArray((*shape, *y.shape), y.dtype) for y in loop.output]
+    shapes = [[*s.shape] for s in loop.state] + [[loop.time, *y.shape] for y in loop.output]
+    for size, axes in zip(reversed(_batch(levels, operands)), reversed(levels), strict=True):
+        for shape, axis in zip(shapes, _of_made(loop, axes), strict=True):
+            shape.insert(axis, size)
+    pairs = zip(shapes, [*loop.state, *loop.output], strict=True)
+    return [jax.core.ShapedArray(tuple(shape), kind.dtype) for shape, kind in pairs]
 
 
 def _note_axis(
-    operands: Sequence[Any], axes: Sequence[Any], *, primitive: Any, levels: Levels, **params: Any
+    operands: Sequence[Any],
+    axes: Sequence[Any],
+    *,
+    primitive: Any,
+    loop: Loop,
+    levels: Levels,
+    **k: Any,
 ) -> tuple[Arrays, list[int]]:
     """The rule for `jax.vmap`."""
-    mapped = tuple(axis is not None for axis in axes)
-    first = [
-        jnp.moveaxis(x, axis, 0) if has else x
-        for x, axis, has in zip(operands, axes, mapped, strict=True)
-    ]
-    made = primitive.bind(*first, levels=(mapped, *levels), **params)
-    return made, [0] * len(made)
+    made = primitive.bind(*operands, loop=loop, levels=(tuple(axes), *levels), **k)
+    return made, list(_of_made(loop, tuple(axes)))
+
+
+def _pays(limit: int, loop: Loop, levels: Levels, operands: Sequence[Any]) -> bool:
+    """Say whether to cut steps or blocks out of inputs of so many bytes.
+
+    It spares copies with the time first, and where batches lie after the time there are none.
+    """
+    lie_first = not any(_of_outputs(loop, axes) for axes in levels)
+    return lie_first and loop.is_above(limit, _batch(levels, operands))
 
 
 def _run(*operands: Any, loop: Loop, levels: Levels) -> Arrays:
-    in_place = levels and loop.is_above(SOME_BYTES, _batch(levels, operands))
-    return _over(loop.in_place if in_place else loop.at_once, levels)(*operands)
+    in_place = levels and _pays(SOME_BYTES, loop, levels, operands)
+    return _over(loop.in_place if in_place else loop.at_once, loop, levels)(*operands)
 
 
 def _run_jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, loop: Loop, levels: Levels
 ) -> tuple[Arrays, Arrays]:
     changing = [
-        not isinstance(d, ad.Zero) and jnp.issubdtype(x.dtype, jnp.inexact)
+        not isinstance(d, ad.Zero) and jnp.issubdtype(jax.typeof(x).dtype, jnp.inexact)
         for x, d in zip(primals, tangents, strict=True)
     ]
     moving = only(changing, tangents)
-    if not loop.is_above(MANY_BYTES, _batch(levels, primals)):
-        run = _over(loop.at_once, levels)
+    if not _pays(MANY_BYTES, loop, levels, primals):
+        run = _over(loop.at_once, loop, levels)
         of = lambda *changed: run(*merged(changing, changed, primals))  # noqa: E731
         return jax.jvp(of, only(changing, primals), moving)
-    made = _over(loop.with_starts, levels)(*primals)
+    made = _over(loop.with_starts, loop, levels, len(loop.state))(*primals)
     count = len(loop.state) + len(loop.output)
     parameters, _, inputs = loop.split(primals)
     pushed = time_loop_push.bind(
@@ -99,21 +129,21 @@ def _run_jvp(
         *inputs,
         *moving,
         loop=loop,
-        levels=tuple(_with_tangents(loop, has, changing) for has in levels),
+        levels=tuple(_with_tangents(loop, axes, changing) for axes in levels),
         changing=tuple(changing),
     )
     return made[:count], pushed
 
 
-def _with_tangents(loop: Loop, has: Sequence[bool], changing: Sequence[bool]) -> tuple[bool, ...]:
-    """The operands of `push` with an axis, from those of the loop."""
-    parameters, state, inputs = loop.split(has)
+def _with_tangents(loop: Loop, axes: Axes, changing: Sequence[bool]) -> Axes:
+    """The axes of the operands of `push`, from those of the loop."""
+    parameters, state, inputs = loop.split(axes)
     # States before blocks have all mapped axes; a tangent has those of what it belongs to.
-    return (*parameters, *(True for _ in state), *inputs, *only(changing, has))
+    return (*parameters, *(0 for _ in state), *inputs, *only(changing, axes))
 
 
 def _push(*operands: Any, loop: Loop, levels: Levels, changing: tuple[bool, ...]) -> Arrays:
-    return _over(functools.partial(loop.push, changing), levels)(*operands)
+    return _over(functools.partial(loop.push, changing), loop, levels)(*operands)
 
 
 def _push_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -126,16 +156,25 @@ def _push_transpose(
     given: Sequence[Any], *operands: Any, loop: Loop, levels: Levels, changing: tuple[bool, ...]
 ) -> Arrays:
     count = len(changing)
-    given = [ad.instantiate_zeros(d) for d in given]
-    of = functools.partial(loop.pull, changing)
-    outer = tuple((*has[:count], *(True for _ in given)) for has in levels)
-    found = _over(of, outer)(*operands[:count], *given)
-    gradients = []
-    for i, gradient in enumerate(found, start=count):
-        shared = tuple(depth for depth, has in enumerate(levels) if not has[i])
-        gradients.append(gradient.sum(shared) if shared else gradient)
+    pull: Callable[..., Arrays] = functools.partial(loop.pull, changing)
+    for axes in reversed(levels):
+        pull = _pull_over(pull, (*axes[:count], *_of_made(loop, axes)), axes[count:])
+    found = pull(*operands[:count], *map(ad.instantiate_zeros, given))
     asked = [ad.is_undefined_primal(d) for d in operands[count:]]
-    return [None] * count + [d if one else None for d, one in zip(gradients, asked, strict=True)]
+    return [None] * count + [d if one else None for d, one in zip(found, asked, strict=True)]
+
+
+def _pull_over(
+    pull: Callable[..., Arrays], axes: Axes, of_gradients: Axes
+) -> Callable[..., Arrays]:
+    """`pull` over a mapped axis, summed over it for what all share."""
+    over = jax.vmap(pull, axes, [axis or 0 for axis in of_gradients])
+
+    def summed(*operands: Any) -> Arrays:
+        pairs = zip(over(*operands), of_gradients, strict=True)
+        return [d.sum(0) if axis is None else d for d, axis in pairs]
+
+    return summed
 
 
 def _primitive(name: str, evaluate: Callable[..., Arrays], jvp: Callable[..., Any]) -> Primitive:

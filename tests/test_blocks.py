@@ -44,8 +44,11 @@ def test_a_batch_through_a_layer(case, blocks, key, monkeypatch):
     close(grads, plain_grads, 2e-6)
 
 
-def of_batch(run):
-    """A smooth function of parameters, states and inputs of a batch: all of its derivatives are."""
+def of_batch(run, axis=0):
+    """A smooth function of parameters, states and inputs of a batch: all of its derivatives are.
+
+    The axis of the batch among that of the inputs and outputs is 0, or 1 after the time.
+    """
 
     def one(decays, threshold, state, x):
         def step(before, x):
@@ -57,9 +60,7 @@ def of_batch(run):
         final, outputs, _ = run(step, state, x)
         return final, outputs
 
-    return lambda decays, threshold, state, x: jax.vmap(one, (None, None, 0, 0))(
-        decays, threshold, state, x
-    )
+    return jax.vmap(one, (None, None, 0, axis), (0, axis))
 
 
 def arguments(key):
@@ -71,8 +72,10 @@ def arguments(key):
 
 
 def loss_of(run):
-    def loss(args):
-        final, outputs = of_batch(run)(*args)
+    def loss(args, axis=0):
+        *others, x = args
+        x = jax.tree.map(lambda x: jnp.moveaxis(x, 0, axis), x)
+        final, outputs = of_batch(run, axis)(*others, x)
         weights = [jnp.cos(jnp.arange(y.size)).reshape(y.shape) for y in jax.tree.leaves(outputs)]
         parts = zip(jax.tree.leaves(outputs), weights, strict=True)
         return sum(jnp.sum(y * w) for y, w in parts) + jnp.sum(final[0] ** 2)
@@ -107,6 +110,7 @@ MODES = {
             jnp.stack([args[0], args[0] / 2])
         )
     ),
+    "time first": lambda loss: jax.grad(lambda args: loss(args, axis=1)),
     "by inputs alone": lambda loss: lambda args: jax.grad(lambda x: loss((*args[:3], x)))(args[3]),
 }
 
@@ -147,10 +151,10 @@ def test_the_size_of_the_whole_batch_decides(monkeypatch):
     pull = _blocks.Loop.pull
     monkeypatch.setattr(_blocks.Loop, "pull", lambda *args: pulled.append(1) or pull(*args))
 
-    def in_blocks(x):
+    def in_blocks(x, axis=0):
         run = lambda x: layer(x)[0]  # noqa: E731
         for _ in x.shape[:-2]:
-            run = jax.vmap(run)
+            run = jax.vmap(run, axis, axis)
         pulled.clear()
         jax.eval_shape(jax.grad(lambda x: run(x).sum()), x)
         return bool(pulled)
@@ -160,6 +164,8 @@ def test_the_size_of_the_whole_batch_decides(monkeypatch):
         monkeypatch.setattr(_time_loop, "MANY_BYTES", limit)
         assert in_blocks(x) == in_blocks(x.reshape(6, 20, 4)) == expected
         assert not in_blocks(x[0])
+        # Where the batch lies after the time, one loop makes no copies.
+        assert not in_blocks(jnp.moveaxis(x.reshape(6, 20, 4), 0, 1), axis=1)
 
 
 @pytest.mark.slow

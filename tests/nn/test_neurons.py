@@ -137,7 +137,8 @@ def test_a_layer_is_its_kernel_in_a_loop(name):
     y, after = layer(x)
     assert 0.02 < (np.asarray(y) > 0).mean() < 0.9
     np.testing.assert_array_equal(y, outputs)
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), after, state)
+    # Compilers contract products and sums as they like, in a loop otherwise than outside of one.
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=3e-6, atol=1e-6), after, state)
 
 
 def test_a_readout_is_its_kernel_in_a_loop():
