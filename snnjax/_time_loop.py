@@ -10,7 +10,7 @@ that in `jax.grad` of `jax.vmap` the rule for derivatives, which comes after it,
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -21,7 +21,7 @@ from jax.interpreters import ad, batching, mlir
 from ._blocks import Arrays, Loop, merged, only
 
 Axes: TypeAlias = tuple[int | None, ...]
-"""The place where each operand has an axis that `jax.vmap` maps; None for an operand that all share."""
+"""The place of an axis that `jax.vmap` maps in each operand; None for one that all share."""
 
 Levels: TypeAlias = tuple[Axes, ...]
 """The axes of each `jax.vmap`, the outermost first."""
@@ -41,7 +41,7 @@ def run(loop: Loop, parameters: Arrays, state: Arrays, inputs: Arrays) -> tuple[
 
 
 def _of_outputs(loop: Loop, axes: Axes) -> int:
-    """The place of a mapped axis in outputs: after the time if the inputs have it there, else first."""
+    """The place of a mapped axis in outputs: first, or after the time where the inputs have it."""
     inputs = loop.split(axes)[2][: len(loop.inputs)]
     return int(all(axis != 0 for axis in inputs) and any(axis is not None for axis in inputs))
 
@@ -61,11 +61,11 @@ def _over(
     return function
 
 
-def _batch(levels: Levels, operands: Sequence[Any]) -> list[int]:
-    """The sizes of the mapped axes."""
-    shapes, sizes = [list(jax.typeof(x).shape) for x in operands], []
+def _batch(levels: Levels, shapes: Iterable[Sequence[int]]) -> list[int]:
+    """The sizes of the mapped axes, from the shapes of operands."""
+    left, sizes = list(map(list, shapes)), []
     for axes in levels:
-        pairs = zip(shapes, axes, strict=True)
+        pairs = zip(left, axes, strict=True)
         stripped = [shape.pop(axis) for shape, axis in pairs if axis is not None]
         sizes.append(stripped[0])
     return sizes
@@ -73,7 +73,8 @@ def _batch(levels: Levels, operands: Sequence[Any]) -> list[int]:
 
 def _types(*operands: Any, loop: Loop, levels: Levels, **_: Any) -> Arrays:
     shapes = [[*s.shape] for s in loop.state] + [[loop.time, *y.shape] for y in loop.output]
-    for size, axes in zip(reversed(_batch(levels, operands)), reversed(levels), strict=True):
+    sizes = _batch(levels, [x.shape for x in operands])
+    for size, axes in zip(reversed(sizes), reversed(levels), strict=True):
         for shape, axis in zip(shapes, _of_made(loop, axes), strict=True):
             shape.insert(axis, size)
     pairs = zip(shapes, [*loop.state, *loop.output], strict=True)
@@ -100,7 +101,7 @@ def _pays(limit: int, loop: Loop, levels: Levels, operands: Sequence[Any]) -> bo
     It spares copies with the time first, and where batches lie after the time there are none.
     """
     lie_first = not any(_of_outputs(loop, axes) for axes in levels)
-    return lie_first and loop.is_above(limit, _batch(levels, operands))
+    return lie_first and loop.is_above(limit, _batch(levels, map(jnp.shape, operands)))
 
 
 def _run(*operands: Any, loop: Loop, levels: Levels) -> Arrays:
