@@ -24,10 +24,11 @@ from snnjax.datasets import Events
 from snnjax.hardware import dynapcnn, xylo
 from snnjax.networks import SynNet
 from snnjax.neurons import lif
-from snnjax.nn import LIF, Sequential
+from snnjax.nn import LIF, Leaky, Sequential
 from snnjax.train.recipes import Images
 
 from . import events, xylo_simulate
+from ._reference import ALPHA, reference
 from ._steps import training_step
 from .harness import Call, Measurement, Settings, compare, main, report
 
@@ -86,6 +87,25 @@ def _layer(quick: bool) -> Pair:
         return jax.grad(loss, argnums=(0, 1)), (arrays, x)
 
     return {"lax.scan": gradients(bare), "layer": gradients(lambda network, x: network(x)[0])}
+
+
+def _long_layer(quick: bool) -> Pair:
+    steps, batch, neurons = (5, 2, 4) if quick else (500, 16, 256)
+    linear = eqx.nn.Linear(neurons, neurons, use_bias=False, key=jax.random.key(0))
+    neuron = Leaky(neurons, ALPHA)
+    x = jax.random.bernoulli(jax.random.key(1), 0.1, (batch, steps, neurons)).astype(float)
+
+    def layer(weight: jax.Array, x: jax.Array) -> jax.Array:
+        product = eqx.tree_at(lambda linear: linear.weight, linear, weight)
+        return jax.vmap(lambda x: Sequential(product, neuron)(x)[0])(x).sum()
+
+    def by_hand(weight: jax.Array, x: jax.Array) -> jax.Array:
+        return reference(weight, x).sum()
+
+    return {
+        "by hand": (jax.grad(by_hand, (0, 1)), (linear.weight, jnp.swapaxes(x, 0, 1))),
+        "layer": (jax.grad(layer, (0, 1)), (linear.weight, x)),
+    }
 
 
 def _synnet(quick: bool) -> tuple[SynNet, jax.Array, jax.Array]:
@@ -180,6 +200,7 @@ def _in_numpy(core: dynapcnn.Core, given: Events) -> int:
 
 PAIRS: dict[str, Callable[[bool], Pair]] = {
     "layer": _layer,
+    "long layer": _long_layer,
     "plan": _plan,
     "chip": _chip,
     "xylo": _xylo,
