@@ -125,6 +125,19 @@ def test_without_a_delay_a_neuron_above_two_thresholds_is_held_back_as_in_snntor
     np.testing.assert_allclose(state[0].vmem, [0.9 * 1.215], rtol=1e-5)
 
 
+def max_pool(**settings):
+    found = {"kernel_size": 3, "stride": (2, 1), "padding": 1, "dilation": 1, "ceil_mode": False}
+    return module("torch.nn.modules.pooling", "MaxPool2d", **(found | settings))
+
+
+def test_pools_of_maxima_are_torchs():
+    model = from_modules([max_pool()], (1, 4, 3))
+    x = np.arange(-12, 0, dtype=np.float32).reshape(1, 1, 4, 3)
+    y, _ = model(x)
+    # torch 2.13.0
+    np.testing.assert_array_equal(y[0, 0], [[-8, -7, -7], [-2, -1, -1]])
+
+
 def test_lists_within_lists_are_opened():
     model = from_modules([[torch_linear()], [[leaky()]]], 2)
     assert [type(layer).__name__ for layer in model.layers] == ["Linear", "Leaky"]
@@ -143,6 +156,11 @@ def test_lists_within_lists_are_opened():
                 )
             ],
             "number 0, RSynaptic: `reset_delay` must be on: snnTorch's RSynaptic does not run",
+        ),
+        ([max_pool(ceil_mode=True)], "number 0, MaxPool2d: `ceil_mode` must be off"),
+        (
+            [torch_linear(), module("torch.nn.modules.batchnorm", "BatchNorm1d")],
+            "number 1, BatchNorm1d: fold it into the layer before it .*fuse_linear_bn_eval",
         ),
         ([leaky(beta=0.0)], "decays must be above 0"),
         (

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import h5py
 import jax
@@ -14,6 +15,7 @@ from snnjax.interop.nir import DIALECTS, load
 from ._arrays import arrays
 from ._peers import BY_HAND, NIR, PEERS, TOLD, assert_as_recorded, run
 
+PAPER = Path(__file__).parents[1] / "parity/nir_paper.npz"
 needs_data = pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/nir")
 
 
@@ -96,13 +98,18 @@ def test_the_papers_neuron_runs_as_norse_ran_it():
 
 
 @needs_data
-def test_the_papers_convolutions_load_as_sinabs():
-    nodes = {"*": {"reset": "subtract", "max_spikes": None, "min_vmem": None}}
+def test_the_papers_convolutions_run_as_in_sinabs():
+    nodes = {"*": {"reset": "subtract", "max_spikes": None, "min_vmem": -1}}
     loaded = load(NIR / "cnn_sinabs.nir", nodes=nodes)
     assert loaded.dialect == "sinabs"
     assert loaded.network.names == tuple(map(str, range(13)))
-    y, _ = run(loaded.network, np.random.default_rng(0).poisson(0.2, (4, 2, 34, 34)))
-    assert y.shape == (4, 10)
+    golden = arrays(PAPER)
+    y, records = run(loaded.network, golden["input"])
+    np.testing.assert_array_equal(y, golden["spikes_12"])
+    for name in ("1", "3", "6", "10", "12"):
+        wanted = golden[f"spikes_{name}"]
+        assert wanted.sum() > 20
+        np.testing.assert_array_equal(records[f"{name}.output"], wanted)
 
 
 # ----- settings
@@ -114,7 +121,8 @@ def test_the_papers_convolutions_load_as_sinabs():
     [
         ({"dialect": "brian"}, "`dialect` must be one of euler, exact, .*; got 'brian'"),
         ({"dialect": "euler"}, "`dt` is needed: a graph of euler does not hold it"),
-        ({"dialect": "euler", "dt": 0}, "`dt` must be above 0; got 0"),
+        ({"dialect": "euler", "dt": 0}, "`dt` must be above 0 and finite; got 0"),
+        ({"dialect": "euler", "dt": np.inf}, "`dt` must be above 0 and finite; got inf"),
         ({"nodes": {"9": {"reset": "zero"}}}, "`nodes`: '9' matches none of: "),
         ({"nodes": {"1": {"tau": 3}}}, "'1', a LIF, has no setting 'tau' in .* it has: reset"),
         ({"nodes": {"*": {"reset": "never"}}}, "node '1', a LIF: `reset` must be one of"),
@@ -260,6 +268,54 @@ def test_thresholds_may_be_negative_and_parameters_single_numbers():
         np.testing.assert_array_equal(y[t], fires)
         v = np.where(fires, -70, v)
         np.testing.assert_allclose(records["n.vmem"][t], v, rtol=1e-4)
+
+
+def neurons(n=3):
+    return nir_nodes().LIF(*(np.full(n, v, np.float32) for v in (1e-2, 1, 0, 0.5)))
+
+
+def opened(nodes, edges, **options):
+    return load(graph_of(nodes, edges), **{"dialect": "euler", "dt": 1e-3, **options})
+
+
+def test_names_of_nodes_may_hold_slashes_but_not_clash_with_inner_graphs():
+    nir = nir_nodes()
+    door = np.array([3])
+    nodes = {"in/1": nir.Input(door), "a/b": neurons(), "out/1": nir.Output(door)}
+    loaded = opened(nodes, [("in/1", "a/b"), ("a/b", "out/1")])
+    assert loaded.network.names == ("a/b",)
+    inner = {"input": nir.Input(door), "b": neurons(), "output": nir.Output(door)}
+    nodes["a"] = graph_of(inner, [("input", "b"), ("b", "output")])
+    with pytest.raises(ValueError, match="two nodes are called 'a/b' once inner graphs are"):
+        opened(nodes, [("in/1", "a"), ("a", "a/b"), ("a/b", "out/1")])
+
+
+def test_delays_off_the_grid_are_losses_with_a_warning():
+    nir = nir_nodes()
+    door = np.array([2])
+    nodes = {
+        "input": nir.Input(door),
+        "late": nir.Delay(np.array([1e-3, 2.4e-3])),
+        "output": nir.Output(door),
+    }
+    edges = [("input", "late"), ("late", "output")]
+    with pytest.warns(UserWarning, match=r"'late' .*: a delay of 0.0024 s .* assumed: 2 steps"):
+        loaded = opened(nodes, edges)
+    assert list(loaded.losses) == ["late"]
+    assert opened(nodes, edges, dt=1e-4).losses == {}
+
+
+def test_what_comes_together_in_different_shapes_is_refused_by_node():
+    nir = nir_nodes()
+    nodes = {
+        "input": nir.Input(np.array([3])),
+        "n": neurons(2),
+        "output": nir.Output(np.array([2])),
+    }
+    nodes |= {f"w{n}": nir.Linear(np.ones((n, 3), np.float32)) for n in (2, 4)}
+    edges = [("input", "w2"), ("input", "w4"), ("w2", "n"), ("w4", "n"), ("n", "output")]
+    with pytest.raises(ValueError, match=r"node 'n' adds .*: \(2,\) of 'w2', \(4,\) of 'w4'"):
+        opened(nodes, edges)
 
 
 # ----- damaged and hostile files

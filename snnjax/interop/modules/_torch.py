@@ -35,6 +35,20 @@ def _avgpool(m: Any, at: Context) -> eqx.nn.AvgPool2d:
     return eqx.nn.AvgPool2d(_pair(m.kernel_size), _pair(m.stride), _pair(m.padding))
 
 
+def _maxpool(m: Any, at: Context) -> eqx.nn.MaxPool2d:
+    require(not m.ceil_mode, "`ceil_mode` must be off")
+    require(m.dilation in (1, (1, 1)), "`dilation` must be 1")
+    return eqx.nn.MaxPool2d(_pair(m.kernel_size), _pair(m.stride), _pair(m.padding))
+
+
+def _batch_norm(m: Any, at: Context) -> Any:
+    fuse = "fuse_linear_bn_eval" if type(m).__name__ == "BatchNorm1d" else "fuse_conv_bn_eval"
+    raise ValueError(
+        "fold it into the layer before it first, once trained: "
+        f"`torch.nn.utils.fusion.{fuse}(layer.eval(), norm.eval())`"
+    )
+
+
 def _sumpool(m: Any, at: Context) -> SumPool2d:
     stride = m.kernel_size if m.stride is None else m.stride
     require(not m.ceil_mode, "`ceil_mode` must be off")
@@ -56,7 +70,9 @@ TORCH: Mapping[str, Build] = {
     "Conv1d": _conv,
     "Conv2d": _conv,
     "AvgPool2d": _avgpool,
+    "MaxPool2d": _maxpool,
     "SumPool2d": _sumpool,
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     "Flatten": _flatten,
     "Identity": lambda m, at: None,
     "Dropout": lambda m, at: eqx.nn.Dropout(m.p),

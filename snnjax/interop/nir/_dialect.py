@@ -162,3 +162,20 @@ def _refusal(dialect: Dialect, missing: Mapping[str, Settings]) -> str:
         + "\n  ".join(lines)
         + f"\nTell them, node by node or for all, for instance: nodes={example}"
     )
+
+
+def rounded_delays(wiring: Wiring, dt: float) -> dict[str, tuple[str, ...]]:
+    """The delays that are no whole numbers of steps, as losses."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, node in wiring.of("Delay").items():
+        steps = node.array("delay") / dt
+        off = np.abs(steps - np.round(steps)) > _OFF
+        if off.any():
+            first = float(np.ravel(node.array("delay"))[np.ravel(off)][0])
+            words = f"a delay of {first:g} s is no whole number of steps of {dt:g} s; assumed: "
+            found[name] = (f"{words}{round(first / dt)} steps",)
+    return found
+
+
+_OFF = 1e-3
+"""A delay that is off a whole number of steps by less is one, but for rounding."""

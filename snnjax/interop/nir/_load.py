@@ -15,13 +15,13 @@ from ..._checks import explained
 from ...nn import Graph, Layer, Network, Sequential
 from .._delay import Delay
 from .._layers import Shift
-from ._dialect import Dialect, Given, Settings, settle
+from ._dialect import Dialect, Given, Settings, rounded_delays, settle
 from ._dialects import DIALECTS
 from ._node import NEURONS, Node
 from ._read import read
 from ._save import NOTES, from_notes
 from ._static import STATIC, static_layer
-from ._wiring import Wiring, flatten
+from ._wiring import Wiring, check_merge, flatten
 
 OWN = "snnjax"
 """The dialect of our own files, whose notes hold all of a network."""
@@ -92,6 +92,7 @@ def load(
         step = _step(chosen, wiring, dt)
         wiring = chosen.repair(_cast(wiring))
         settings, losses = settle(chosen, wiring, nodes or {})
+        losses |= rounded_delays(wiring, step)
         network, shape = _network(chosen, wiring, settings, step)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
@@ -121,8 +122,8 @@ def _dialect(wiring: Wiring, given: str | None) -> Dialect:
 
 def _step(dialect: Dialect, wiring: Wiring, given: float | None) -> float:
     if given is not None:
-        if not given > 0:
-            raise ValueError(f"`dt` must be above 0; got {given!r}")
+        if not 0 < given < np.inf:
+            raise ValueError(f"`dt` must be above 0 and finite; got {given!r}")
         return float(given)
     found = dialect.dt(wiring)
     if found is None:
@@ -231,6 +232,8 @@ def _layers(
         shape = next(shapes[a] for a in wiring.before(name) if a in shapes)
         made[name] = _layer(dialect, name, wiring.nodes[name], shape, settings[name], dt)
         shapes[name] = _output_shape(name, made[name], shape)
+    for name in names:
+        check_merge(name, {a: shapes[a] for a in wiring.before(name)})
     return {name: made[name] for name in names}, shapes
 
 

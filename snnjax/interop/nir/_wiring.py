@@ -70,12 +70,11 @@ def flatten(tree: Tree) -> Wiring:
 
     Raises:
         ValueError: if an inner graph has several inputs or outputs, which an edge cannot tell
-            apart, or if the graph has no input or output.
+            apart, if two nodes then have one name, or if the graph has no input or output.
     """
     nodes, edges = _open(tree, "")
-    passing = [
-        name for name, node in nodes.items() if node.kind in ("Input", "Output") and "/" in name
-    ]
+    doors = [name for name, node in nodes.items() if node.kind in ("Input", "Output")]
+    passing = [name for name in doors if name not in tree.nodes]
     for name in passing:
         before = [a for a, b in edges if b == name]
         after = [b for a, b in edges if a == name]
@@ -102,13 +101,16 @@ def _open(tree: Tree, inside: str) -> tuple[dict[str, Node], list[tuple[str, str
     for name, node in tree.nodes.items():
         path = f"{inside}{name}"
         if isinstance(node, Node):
-            nodes[path] = node
-            doors[name] = path, path
+            within, doors[name] = {path: node}, (path, path)
         else:
             within, joins = _open(node, f"{path}/")
-            nodes.update(within)
             edges += joins
             doors[name] = _door(node, path, "Input"), _door(node, path, "Output")
+        for twice in nodes.keys() & within.keys():
+            raise ValueError(
+                f"two nodes are called {twice!r} once inner graphs are opened; rename one"
+            )
+        nodes.update(within)
     edges += [(doors[a][1], doors[b][0]) for a, b in tree.edges]
     return nodes, edges
 
@@ -120,3 +122,10 @@ def _door(tree: Tree, path: str, kind: str) -> str:
     if len(names) != 1:
         raise ValueError(f"graph {path!r} has {len(names)} nodes of the kind {kind}; one is needed")
     return f"{path}/{names[0]}"
+
+
+def check_merge(name: str, found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless all that comes together at a node has one shape."""
+    if len(set(found.values())) > 1:
+        given = ", ".join(f"{shape} of {a!r}" for a, shape in found.items())
+        raise ValueError(f"node {name!r} adds what has different shapes: {given}")
