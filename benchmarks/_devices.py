@@ -20,6 +20,8 @@ def main(at: str, *numbers: str) -> None:
     processes, rounds, batch_size, quick, process = map(int, numbers)
     if processes > 1:
         jax.distributed.initialize(at, processes, process)
+        # Gloo gives processes half a minute to connect at the first sum.
+        multihost_utils.sync_global_devices("meet")
     recipe = Digits(batch_size=batch_size, stages="plan:1")
     if quick:
         recipe = Digits(batch_size=batch_size, hidden=(8,), time_constants=(2,), steps=8, hold=1)

@@ -9,6 +9,11 @@ pytest.importorskip("tonic")
 
 RECIPES = {
     "shd": (write_shd_folder, {"hidden": "8", "time_constants": "2", "steps": 20}, "Xylo Audio 3"),
+    "shd --set recurrent=true": (
+        write_shd_folder,
+        {"hidden": "8,8", "time_constants": "2,2", "steps": 20, "stages": "plan:1,chip:1"},
+        "Xylo Audio 3",
+    ),
     "nmnist": (write_nmnist_folder, {"channels": "2,3", "steps": 3}, "Speck 2f"),
     "dvs_gesture": (
         write_gesture_folder,
@@ -26,7 +31,7 @@ def test_from_published_files_to_integers_that_fit(name, tmp_path):
     write(tmp_path / "data")
     options = settings(batch_size=4, **small)
     folder, output = trained(
-        tmp_path / "run", name, "--data", tmp_path / "data", "--epochs", 2, *options
+        tmp_path / "run", *name.split(), "--data", tmp_path / "data", "--epochs", 2, *options
     )
     assert "integers, bit-exact simulator" in output
     assert len(lines_of(folder)) == 2

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from ..train.event_folders import write_shd_folder
 from . import files
 
 PAGE = Path(__file__).parents[2] / "docs" / "event_data.md"
@@ -33,3 +34,16 @@ def test_each_recording_becomes_integers_in_ten_lines(tmp_path, monkeypatch, cap
             printed = re.findall(r"\d+", capsys.readouterr().out)
             assert sum(map(int, printed)) > 0, code
             assert len(printed) >= 10
+
+
+@pytest.mark.slow
+def test_all_units_train_a_recurrent_network_for_no_chip(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_shd_folder(tmp_path)
+    (block,) = re.findall(r"```python units\n(.*?)```", PAGE.read_text(), re.S)
+    names = {}
+    with jax.numpy_dtype_promotion("standard"):
+        exec(block, names)
+    first, last = map(float, capsys.readouterr().out.split())
+    assert last < first
+    assert names["data"].train[0].shape == (6, 100, 700)

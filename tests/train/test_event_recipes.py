@@ -1,5 +1,7 @@
 """Recipes on published event data: on files of their format that the test writes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,9 @@ def test_spoken_digits(tmp_path):
     np.testing.assert_array_equal(data.train[1], np.arange(6) % 3)
     network = recipe.start(data).model.network
     assert network.layers[0].weight.shape[-1] == 16
+    fed_back = dataclasses.replace(recipe, recurrent=True).make_network(data)
+    assert fed_back.layers[1].w_rec.shape == (8, 8)
+    assert fed_back.layers[-1].w_rec is None
     with pytest.raises(FileNotFoundError, match=r"neither .*shd_train.h5 nor .*ssc_train.h5"):
         RECIPES["shd"](data=str(tmp_path / "no")).load_data()
     with pytest.raises(ValueError, match=r"`data` must be a folder with shd_train\.h5"):

@@ -9,10 +9,10 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from ..._typing import Key
+from ..._typing import FloatArray, Key
 from ...hardware import xylo
 from ...networks import SynNet
-from ...nn import IAF, Chain, Flatten, Sequential
+from ...nn import IAF, LIF, Chain, Flatten, Sequential
 from ...surrogate import PeriodicExponential
 from .._fit import Data
 from .._recipe import Recipe
@@ -65,6 +65,29 @@ class SynNetRecipe(Recipe):
             dt=self.dt,
             key=jax.random.key(self.seed),
         )
+
+
+def recurrent(network: SynNet, *, key: Key) -> SynNet:
+    """A network whose hidden neurons also feed each other, with weights drawn as its others are.
+
+    Args:
+        network: a network without.
+        key: for the weights.
+    """
+    (*hidden, _) = [(i, x) for i, x in enumerate(network.layers) if isinstance(x, LIF)]
+
+    def draw(layer: LIF, key: Key) -> FloatArray:
+        n, (_, tau_syn) = math.prod(layer.shape), layer.taus()
+        bound = (6 / n) ** 0.5 * layer.dt / tau_syn[:, 0]
+        return bound * jax.random.uniform(key, (n, n), minval=-1)
+
+    keys = jax.random.split(key, len(hidden))
+    return eqx.tree_at(
+        lambda m: [m.layers[i].w_rec for i, _ in hidden],
+        network,
+        [draw(layer, own) for (_, layer), own in zip(hidden, keys, strict=True)],
+        is_leaf=lambda x: x is None,
+    )
 
 
 def convolutional(

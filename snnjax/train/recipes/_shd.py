@@ -4,13 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ...datasets import Events, Spoken, read_shd, to_raster
 from ...nn import Chain
 from .._fit import Data
-from ._networks import SynNetRecipe
+from ._networks import SynNetRecipe, recurrent
 
 _UNITS = 700
 _DIGITS = 20
@@ -28,6 +29,7 @@ class Shd(SynNetRecipe):
             ssc_train.h5 and ssc_test.h5.
         channels: groups of neighbouring units of the 700; a Xylo takes 16.
         steps: length of a sequence, in steps of `dt`. Later spikes are left out.
+        recurrent: whether hidden neurons also feed each other.
     """
 
     seeded_data: ClassVar[bool] = False
@@ -35,6 +37,7 @@ class Shd(SynNetRecipe):
     channels: int = 16
     dt: float = 10e-3
     steps: int = 100
+    recurrent: bool = False
     tau_mem: float = 20e-3
     tau_syn: float = 20e-3
     tau_syn_out: float = 40e-3
@@ -57,7 +60,8 @@ class Shd(SynNetRecipe):
     def make_network(self, data: Data | None = None) -> Chain:
         labels = () if data is None else (data.train[1], data.test[1])
         most = max((int(np.asarray(each).max()) for each in labels), default=_DIGITS - 1)
-        return self._synnet(self.channels, most + 1)
+        network = self._synnet(self.channels, most + 1)
+        return recurrent(network, key=jax.random.key(self.seed + 3)) if self.recurrent else network
 
     def _arrays(self, part: str) -> tuple[jnp.ndarray, jnp.ndarray]:
         words = read_shd(self._file(part))
