@@ -88,7 +88,10 @@ def _whole(
 ) -> np.ndarray:
     """An array of whole numbers from 0."""
     if name not in arrays:
-        raise ValueError(f"{path}: the array `{name}` is missing; it has {', '.join(arrays)}")
+        raise ValueError(
+            f"{path}: the array `{name}` is missing; it has {', '.join(arrays)}; "
+            "`np.savez(FILE, rasters=..., labels=...)` writes what is read here"
+        )
     found = arrays[name]
     if found.ndim != ndim or not np.issubdtype(found.dtype, np.integer):
         raise ValueError(

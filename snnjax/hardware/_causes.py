@@ -50,7 +50,7 @@ def explain(
 ) -> tuple[str, ...]:
     """The reasons for which integers differ from their network, the most important first.
 
-    A layer that fell silent comes first, as nothing after it gets anything; then events that are
+    A layer that is silent comes first, as nothing after it gets anything; then events that are
     lost on the way in; then changes that make most of the difference; then what touches most
     neurons or spikes, as a share of those there are.
 
@@ -61,9 +61,11 @@ def explain(
         shares: `Share` of each change; None if they are not known.
     """
     first = next((layer for layer in layers if layer.parts_at is not None), None)
+    mute = [_mute(layer, beside) for layer in layers if not layer.spikes + layer.spikes_integers]
+    mute = mute[:1]  # those after it hear nothing
     # Potentials may differ without spikes: where events are lost, or states or weights are cut.
     if first is None and not cut_events and not any(x.saturated or x.clipped for x in layers):
-        return (f"{beside} and the integers spike alike at every step",)
+        return (*mute, f"{beside} and the integers spike alike at every step")
     capped = shares is None
     found = [pair for layer in layers for pair in _of_layer(layer, beside, capped=capped)]
     if cut_events:
@@ -72,9 +74,17 @@ def explain(
     measured = [*_measured(shares or (), alone=not found)]
     found += measured
     if found or first is None:
-        return tuple(words for _, words in sorted(found, key=lambda pair: -pair[0]))
+        return (*mute, *(words for _, words in sorted(found, key=lambda pair: -pair[0])))
     where = f"{first.path} parts first, at step {first.parts_at}"
-    return (f"rounding alone: {where}; {first.equal:.2%} of its steps are equal",)
+    return (*mute, f"rounding alone: {where}; {first.equal:.2%} of its steps are equal")
+
+
+def _mute(layer: Any, beside: str) -> str:
+    """The words for a layer that never fires, neither in the network nor in integers."""
+    return (
+        f"{layer.path} never fires, in {beside} and in integers: scale its weights up, lower its "
+        "thresholds or lengthen its time constants, and train again"
+    )
 
 
 def _measured(shares: Sequence[Any], *, alone: bool) -> Iterator[tuple[float, str]]:

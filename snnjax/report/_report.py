@@ -132,8 +132,8 @@ def _parameters(found: Findings) -> str:
             (
                 row.parameter,
                 row.size,
-                f"{row.before * 1e3:.3g} ms",
-                f"{row.after * 1e3:.3g} ms",
+                _ms(row.before),
+                _ms(row.after),
                 f"{row.after / row.before - 1:+.1%}" if row.before else "",
                 row.integers[0],
             )
@@ -157,6 +157,12 @@ def _parameters(found: Findings) -> str:
     heads = ("parameter", "size", "mean", "integers", "scale", "SQNR, dB", "become 0", "clipped")
     parts.append(table("Weights, thresholds and biases as integers", heads, rows))
     return "".join([*parts, "<h3>Weights before and after</h3>", _pictures.histograms(found)])
+
+
+def _ms(seconds: float) -> str:
+    """Three digits of a time, never as a power of ten."""
+    ms = seconds * 1e3
+    return f"{ms:,.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
 
 
 def _chip(found: Findings) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDE, _HIGH, _GAP = 2.5, 0.62, 0.5
+_LETTERS = 34
+"""So many letters of full size fit into a box; longer words are smaller."""
 
 
 class _Node(NamedTuple):
@@ -205,7 +207,8 @@ def _box(ax: "Axes", node: _Node, at: tuple[float, float], below: str) -> None:
     ax.add_patch(box)
     ink = ax.get_facecolor() if neurons else colors.ink
     text: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-    ax.text(x, y + (0.12 if below else 0), node.text, fontsize=9, **text)
+    size = min(9.0, 9 * _LETTERS / max(len(node.text), 1))
+    ax.text(x, y + (0.12 if below else 0), node.text, fontsize=size, **text)
     ax.text(x, y - 0.15, below, fontsize=7, **text)
 
 

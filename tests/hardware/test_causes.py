@@ -37,6 +37,16 @@ def test_nothing_is_wrong():
     assert causes(layer(at_cap=2)) == ("the network and the integers spike alike at every step",)
 
 
+def test_the_first_layer_that_never_fires_is_told():
+    dead = [layer(path, spikes=0, spikes_integers=0) for path in ("layers[3]", "layers[5]")]
+    found = causes(layer(), *dead)
+    assert len(found) == 2
+    assert found[0].startswith("layers[3] never fires, in the network and in integers: scale its")
+    found = causes(layer(parts_at=2, equal=0.9), *dead)
+    assert found[0].startswith("layers[3] never fires")
+    assert found[1].startswith("rounding alone")
+
+
 def test_what_cuts_potentials_alone_is_told():
     (words,) = causes(layer(saturated={0: "too much"}))
     assert words.startswith("1 of 4 neurons of layers[1] reach an end of the chip's range")

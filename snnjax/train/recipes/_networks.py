@@ -53,6 +53,11 @@ class SynNetRecipe(Recipe):
         return self._synnet(n_channels=16, n_classes=10)
 
     def _synnet(self, n_channels: int, n_classes: int) -> SynNet:
+        if len(self.hidden) != len(self.time_constants):
+            raise ValueError(
+                "`time_constants` must have a number for each layer of `hidden`; got "
+                f"{len(self.time_constants)} for {len(self.hidden)} layers"
+            )
         return SynNet(
             n_classes=n_classes,
             n_channels=n_channels,
