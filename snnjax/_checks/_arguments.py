@@ -82,7 +82,11 @@ def names_among(name: str, value: Sequence[str], choices: Iterable[str]) -> tupl
 
 
 def array_of(
-    name: str, value: ArrayLike, *shapes: tuple[int, ...], above: float | None = None
+    name: str,
+    value: ArrayLike,
+    *shapes: tuple[int, ...],
+    above: float | None = None,
+    most: float | None = None,
 ) -> FloatArray:
     """`value` as a floating-point array of one of `shapes`; a single number fills the first.
 
@@ -104,4 +108,6 @@ def array_of(
         require(bool(np.isfinite(known).all()), name, value, "finite")
         if above is not None:
             require(bool((known > above).all()), name, value, f"above {above:g}")
+        if most is not None:
+            require(bool((known <= most).all()), name, value, f"at most {most:g}")
     return array

@@ -1,5 +1,6 @@
 """From sound to events: mel bands, compression, counts per step."""
 
+import math
 from typing import Literal, NamedTuple
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import explained
+from .._checks import count, explained, positive, require
 from .._typing import FloatArray
 from ..passthrough import round_passthrough
 
@@ -134,9 +135,11 @@ class MelEvents(eqx.Module):
     def __check_init__(self) -> None:
         if self.gain not in ("running", "recording"):
             raise ValueError(f"`gain` must be 'running' or 'recording'; got {self.gain!r}")
-        for name in ("rate", "bands", "dt", "window", "floor", "max_events"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be above 0; got {getattr(self, name)}")
+        for name in ("rate", "bands", "max_events"):
+            count(name, getattr(self, name))
+        for name in ("dt", "window", "floor"):
+            positive(name, getattr(self, name))
+        require(self.noise < math.inf, "noise", self.noise, "a number of dB, or -inf")
         for name in ("dt", "window"):
             if round(getattr(self, name) * self.rate) < 1:
                 raise ValueError(

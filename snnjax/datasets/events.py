@@ -1,5 +1,6 @@
 """Single events: from recordings and rasters, and to rasters."""
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from .._checks import explained, require_counts, shape_of, whole
 
 _MAX_TIME = int(np.iinfo(np.int64).max // 2)
 _MAX_COUNT = 2**15 - 1
+_MOST_CELLS = 2**31
 _NAMES = {"time": ("t",), "channel": ("p", "on"), "y": ("y",), "x": ("x",)}
 
 
@@ -101,7 +103,7 @@ def to_raster(
 
     Raises:
         ValueError: if an event is before `start` or after the last step, or its place is not one of
-            `shape`; or if a number is no integer or too low.
+            `shape`; if a number is no integer or too low; or if there are more than 2^31 numbers.
     """
     step, sizes = whole("step", step, 1), _sizes(shape)
     time, *places = as_int64(events, sizes)
@@ -116,6 +118,12 @@ def to_raster(
                 f"{start} on end at {start + steps * step}; give `steps` or `start` for it, or cut "
                 "the recording with `crop_time`"
             )
+    if steps * math.prod(sizes) > _MOST_CELLS:
+        first = int(time[0]) if len(time) else 0
+        raise ValueError(
+            f"`events.time` would take {steps:,} steps of {sizes}, more than memory holds; give a "
+            f"longer `step`, or `start`: the first event is at {first}"
+        )
     raster = _count((steps, *sizes), index, *places)
     return raster if len(np.shape(shape)) else raster[:, 0, 0]
 

@@ -56,8 +56,8 @@ class Leaky(Neuron):
 
         Args:
             shape: number of neurons, or sizes such as (channels, height, width).
-            alpha_mem: decay factors of the membranes per step, above 0.
-            alpha_syn: decay factors of the synapses per step, above 0; None for no synapses.
+            alpha_mem: decay factors of the membranes per step, above 0 and at most 1.
+            alpha_syn: decay factors of the synapses per step, likewise; None for no synapses.
             threshold: firing thresholds.
             min_vmem: lower bound of vmem; None for none.
             reset: effect of a spike: "subtract" a threshold, "zero" goes to `v_reset`, "none".
@@ -77,8 +77,8 @@ class Leaky(Neuron):
         """
         super().__init__(shape, max_spikes=max_spikes, reset=reset, frozen=frozen, **settings)
         self.threshold = per_neuron("threshold", threshold, self.shape, above=0)
-        self.alpha_mem = per_neuron("alpha_mem", alpha_mem, self.shape, above=0)
-        self.alpha_syn = optional("alpha_syn", alpha_syn, self.shape, above=0)
+        self.alpha_mem = per_neuron("alpha_mem", alpha_mem, self.shape, above=0, most=1)
+        self.alpha_syn = optional("alpha_syn", alpha_syn, self.shape, above=0, most=1)
         self.min_vmem = optional("min_vmem", min_vmem, self.shape)
         self.v_reset = reset_potential(v_reset, reset, self.shape)
         self.reset_delay = reset_delay
@@ -131,8 +131,8 @@ class Synaptic(Leaky):
 
         Args:
             shape: number of neurons, or sizes such as (channels, height, width).
-            alpha_syn: decay factors of the synapses per step, above 0.
-            alpha_mem: decay factors of the membranes per step, above 0.
+            alpha_syn: decay factors of the synapses per step, above 0 and at most 1.
+            alpha_mem: decay factors of the membranes per step, above 0 and at most 1.
             **settings: see `Leaky`.
         """
         super().__init__(shape, alpha_mem, alpha_syn=alpha_syn, **settings)

@@ -82,14 +82,19 @@ def frozen_names(layer: eqx.Module, frozen: Sequence[str]) -> tuple[str, ...]:
 
 @explained
 def per_neuron(
-    name: str, value: ArrayLike, shape: tuple[int, ...], *, above: float | None = None
+    name: str,
+    value: ArrayLike,
+    shape: tuple[int, ...],
+    *,
+    above: float | None = None,
+    most: float | None = None,
 ) -> FloatArray:
     """A parameter of a population: one number, one for each channel, or one for each neuron.
 
     Returns:
         The array, of a shape that broadcasts against the population.
     """
-    array = array_of(name, value, (), shape[:1], shape, above=above)
+    array = array_of(name, value, (), shape[:1], shape, above=above, most=most)
     if array.ndim == 1 < len(shape):
         array = array.reshape(-1, *(1,) * (len(shape) - 1))
     return array
@@ -97,10 +102,15 @@ def per_neuron(
 
 @explained
 def optional(
-    name: str, value: ArrayLike | None, shape: tuple[int, ...], *, above: float | None = None
+    name: str,
+    value: ArrayLike | None,
+    shape: tuple[int, ...],
+    *,
+    above: float | None = None,
+    most: float | None = None,
 ) -> FloatArray | None:
     """`per_neuron`, or None for None."""
-    return None if value is None else per_neuron(name, value, shape, above=above)
+    return None if value is None else per_neuron(name, value, shape, above=above, most=most)
 
 
 def reset_potential(

@@ -67,12 +67,15 @@ def test_what_cannot_stream_is_an_error():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rate": 0}, "`rate` must be above 0; got 0"),
-        ({"bands": -1}, "`bands` must be above 0; got -1"),
+        ({"rate": 0}, "`rate` must be a whole number above 0; got 0"),
+        ({"bands": -1}, "`bands` must be a whole number above 0; got -1"),
+        ({"bands": 1.5}, "`bands` must be a whole number above 0; got 1.5"),
+        ({"noise": np.nan}, "`noise` must be a number of dB, or -inf; got nan"),
         ({"dt": -1.0}, "`dt` must be above 0"),
         ({"dt": 1e-9}, "`dt` must be a sample or more, 0.000125 s at 8000 Hz; got 1e-09"),
         ({"floor": 0.0}, "`floor` must be above 0"),
-        ({"max_events": -1}, "`max_events` must be above 0; got -1"),
+        ({"max_events": -1}, "`max_events` must be a whole number above 0; got -1"),
+        ({"max_events": 15.5}, "`max_events` must be a whole number above 0; got 15.5"),
         ({"low": -1000.0}, "`low` and `high` must be from 0 to half of the rate"),
         ({"high": 9000.0}, r"the lower one first; got 100.0 and 9000.0"),
     ],

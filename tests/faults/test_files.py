@@ -106,4 +106,4 @@ def test_hundreds_of_damaged_files_under_a_limit_of_memory(tmp_path):
 
 @pytest.mark.long
 def test_30_000_damaged_files_under_a_limit_of_memory(tmp_path):
-    run_in_workers(NAMES, range(10_000, 11_500), tmp_path)
+    run_in_workers(NAMES, range(10_000, 11_580), tmp_path)

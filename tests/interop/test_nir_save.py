@@ -285,6 +285,10 @@ def test_what_spyx_has_no_chain_for_is_refused(layers, message):
 # ----- refused
 
 
+def growing():
+    return eqx.tree_at(lambda m: m[0].alpha_mem, Sequential(Leaky(4, 0.9)), jnp.full(4, 1.1))
+
+
 def hooked():
     model = lif()
     return transforms.apply(transforms.plan(model, {}, activations={"LIF": quant.Int(4)}), model)
@@ -315,7 +319,7 @@ REFUSED = [
     (Sequential(LIF(4)), {"dt": 2e-3}, r"`dt` must be that of all layers"),
     (Sequential(conv(2, 3), IAF((3, 4, 4))), {"dt": 1e-3}, "`input_shape` is needed"),
     (Sequential(linear(3, 4), LIF(5)), {}, "does not take an input|must have the shape"),
-    (Sequential(Leaky(4, 1.1)), {"dt": 1e-3}, "no membrane that grows by itself; alpha is 1.1"),
+    (growing(), {"dt": 1e-3}, "no membrane that grows by itself; alpha is 1.1"),
     (hooked(), {}, "`network`: its outputs have transforms"),
     (hooked_states(), {}, "its states have transforms"),
     (lif(), {"dialect": "brian"}, "`dialect` must be one of snntorch, sinabs, .*'brian'"),

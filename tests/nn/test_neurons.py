@@ -431,6 +431,8 @@ def test_transforms_reach_states_and_are_told_the_threshold_of_each_neuron():
         (FIRING["CubaLIF"], "tau_syn", math.inf, "finite; got inf"),
         (FIRING["LIFEuler"], "r", math.nan, "finite; got nan"),
         (FIRING["Leaky"], "alpha_mem", 0.0, "above 0; got 0.0"),
+        (FIRING["Leaky"], "alpha_mem", 1.5, "at most 1; got 1.5"),
+        (FIRING["Synaptic"], "alpha_syn", [0.5, 1.5], "at most 1; got [0.5, 1.5]"),
         (ALL["LI"], "tau_syn", 0.0, "above 0; got 0.0"),
         (ALL["LI"], "frozen", ("threshold",), "got 'threshold'"),
     ],

@@ -153,6 +153,8 @@ def _ticks(
             f"`start` must be at most {first}, the time of the first event; got {start}"
         )
     end = last if duration is None else start + whole("duration", duration, 0)
+    if period is not None:
+        period = whole("bias_period", period, 1)
     biased = [i for i, core in enumerate(spec.layers) if _has_bias(core)]
     if not biased:
         return np.zeros(0, np.int64)
@@ -160,7 +162,6 @@ def _ticks(
         raise ValueError(
             f"`bias_period` must be given, since `{spec.name(biased[0])}` has biases; got None"
         )
-    period = whole("bias_period", period, 1)
     return np.arange(start + period, end + 1, period, dtype=np.int64)
 
 

@@ -194,10 +194,10 @@ def test_ticks_end_with_the_duration(make_spec):
     ],
 )
 def test_a_clock_that_is_none(make_spec, settings, message):
-    spec = make_spec(first={"bias": [1, 0, 0]})
     none = Events(*(np.zeros(0, int),) * 4)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        simulate_events(spec, none, **settings)
+    for spec in (make_spec(first={"bias": [1, 0, 0]}), make_spec()):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            simulate_events(spec, none, **settings)
 
 
 def test_unsigned_times_out_of_order_are_refused(make_spec):
@@ -231,6 +231,8 @@ def test_events_that_are_no_raster(changes, message):
     moved = events._replace(time=events.time + 10**15)
     found = to_raster(moved, (2, 2, 2), step=10, steps=2, start=10**15)
     np.testing.assert_array_equal(found, to_raster(events, (2, 2, 2), step=10, steps=2))
+    with pytest.raises(ValueError, match=r"`start`: the first event is at 1000000000000002"):
+        to_raster(moved, (2, 2, 2), step=10)
 
 
 def bad(field, index, value):
