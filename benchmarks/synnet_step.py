@@ -8,16 +8,22 @@ On a CPU, all of them run one operation after the other. XLA's usual schedule ru
 that do not depend on each other, each of which may use all cores anyway: the step in float takes as
 long either way, but longer as soon as every weight is multiplied with a constant, and through a
 chip's integers a tenth longer. Within the loop of an epoch it makes no difference.
+
+Where Rockpool is installed too, its SynNet of the same sizes takes its turn, by PyTorch, with the
+same loss and optimiser.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from snnjax import quant, train, transforms
@@ -54,7 +60,7 @@ def run(settings: Settings) -> Path:
     def counts(run: Run) -> Run:
         return lambda model, x: run(model, x).sum(axis=1)
 
-    calls = {
+    calls: dict[str, Call | Callable[[], Any]] = {
         "training step, float": training_step(counts(plain), model, x, labels),
         "training step, transformed": training_step(counts(planned), model, x, labels),
         "training step, the chip's integers": training_step(counts(chip), model, x, labels),
@@ -67,6 +73,9 @@ def run(settings: Settings) -> Path:
         "epoch, float": _epoch(counts(plain), model, x, labels, batches),
         "epoch, the chip's integers": _epoch(counts(chip), model, x, labels, batches),
     }
+    theirs = _rockpool(x, labels, hidden)
+    if theirs is not None:
+        calls["training step, Rockpool"] = theirs
     groups = {
         title: compare(calls, settings),
         f"{title}, an epoch of {batches} steps": compare(epochs, settings),
@@ -87,6 +96,30 @@ def _epoch(
     epoch = train.make_epoch(loss, OPTIMIZER, len(x))
     state = train.init_state(model, OPTIMIZER)
     return lambda: jax.block_until_ready(epoch(state, data, jax.random.key(0))[1])
+
+
+def _rockpool(x: jax.Array, labels: jax.Array, hidden: tuple[int, ...]) -> Callable[[], Any] | None:
+    """A training step of Rockpool's SynNet; None without Rockpool."""
+    sys.modules.setdefault("samna", MagicMock(name="samna"))  # the vendor's driver of boards
+    try:
+        import torch
+        from rockpool.nn.networks import SynNet as RockpoolSynNet
+    except ImportError:
+        return None
+    constants = [2, 4, 8][: len(hidden)]
+    network = RockpoolSynNet(10, x.shape[-1], list(hidden), time_constants_per_layer=constants)
+    optimizer = torch.optim.Adam(network.parameters().astorch(), 1e-3)
+    inputs, targets = torch.tensor(np.asarray(x)), torch.tensor(np.asarray(labels)).long()
+
+    def step() -> float:
+        optimizer.zero_grad()
+        counts = network(inputs)[0].sum(1)
+        loss = torch.nn.functional.cross_entropy(counts, targets)
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+
+    return step
 
 
 def _forward(run: Run, model: SynNet, x: jax.Array) -> Call:
