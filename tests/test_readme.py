@@ -1,10 +1,15 @@
 """The code in the README and in the pages runs."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import jax
 import pytest
+
+from snnjax import SynNet
+from snnjax.hardware import xylo
 
 from .test_layout import OPTIONAL
 
@@ -43,6 +48,20 @@ def test_the_table_of_the_readme_is_that_of_the_sweep():
     readme, page = ([row for row in found if "seeds" in row or " ± " in row] for found in rows)
     assert readme == page
     assert len(page) == 5
+
+
+def test_the_lines_to_a_board_hand_the_integers_to_rockpool(monkeypatch):
+    module = types.SimpleNamespace(
+        config_from_specification=lambda weights_in, weights_out, **others: (weights_in, True, ""),
+        XyloSamna=lambda board, config, dt: config,
+    )
+    monkeypatch.setitem(sys.modules, "rockpool.devices.xylo.syns65302", module)
+    text = (ROOT / "README.md").read_text()
+    (lines,) = [code for skip, code in BLOCK.findall(text) if "XyloSamna(" in code]
+    model = SynNet(2, 3, (4,), (2,), key=jax.random.key(0))
+    names = {"xylo": xylo, "spec": xylo.quantize(xylo.map_network(model)), "board": None}
+    exec(lines, names)
+    assert names["chip"].tolist() == names["spec"].w_in.tolist()
 
 
 @pytest.mark.parametrize(
