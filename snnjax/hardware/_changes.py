@@ -72,12 +72,11 @@ def with_cap(layer: Any, cap: float | None) -> Any:
 
 def caps_in_words(caps: Sequence[tuple[str, float, float]]) -> str:
     """Paths of neurons, and the most spikes of them in the network and on the chip."""
-    path, before, after = caps[0]
-    others = f", and so on in {len(caps) - 1} more layers" if len(caps) > 1 else ""
-    return (
-        f"{path} emits up to {_spikes(before)} in a step in the network and {_spikes(after)} on "
-        f"the chip{others}; train with `max_spikes={after}`"
-    )
+    (path, before, after), *others = caps
+    words = f"{path} emits up to {_spikes(before)} in a step in the network and {_spikes(after)} on"
+    rows = [f"{path} {_spikes(before)} and {_spikes(after)}" for path, before, after in others[:2]]
+    more = [f"{len(others) - 2} more layers likewise"] if len(others) > 2 else []
+    return "; ".join([f"{words} the chip", *rows, *more, "train with `max_spikes` of the chip"])
 
 
 def _spikes(cap: float) -> str:
