@@ -23,6 +23,8 @@ html_theme = "furo"
 html_title = "snnjax"
 html_show_sphinx = False
 html_copy_source = False
+html_static_path = ["static"]
+html_js_files = ["reach.js"]
 
 nb_execution_mode = "off"  # a test runs the notebooks; the pages show what they printed
 myst_heading_anchors = 3

@@ -21,7 +21,8 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; color: var(-
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem;
   border-bottom: 1px solid var(--line); } h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
 a { color: var(--link); } nav ul { columns: 3 12rem; padding-left: 1.2rem; }
-.table { overflow-x: auto; } table { border-collapse: collapse; margin: .4rem 0 1rem; }
+.table { overflow-x: auto; } table { border-collapse: collapse; margin: .4rem 0 1rem;
+  min-width: min(22rem, 100%); }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
   font-variant-numeric: tabular-nums; }

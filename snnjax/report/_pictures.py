@@ -107,6 +107,7 @@ def _example(found: Findings, i: int) -> Any:
             title="potentials of the readout, with its spikes",
             ax=axes[2],
         )
+    axes[0].set_ylabel("channel")
     for ax in axes[:-1]:
         ax.set_xlabel("")
     return made

@@ -145,3 +145,9 @@ def test_sequences_of_other_channels_are_refused_by_the_layer():
     rasters, labels = data.test
     with pytest.raises(ValueError, match=r"`layers\[0\]`.*"):
         recipe.start(Data(data.train, (rasters[..., :5], labels)))
+
+
+def test_hidden_layers_without_time_constants_are_refused_by_the_settings_names():
+    words = "`time_constants` must have a number for each layer of `hidden`; got 2 for 3 layers"
+    with pytest.raises(ValueError, match=words):
+        Digits(hidden=(8, 8, 8)).make_network()
