@@ -70,28 +70,27 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES, size + MOST_BYTES))
 
 
-def in_worker(name, folder, seeds):
+def in_worker(names, folder, seeds):
     """A part of the count, in a process of its own."""
-    folder = Path(folder) / f"{name}-{seeds.start}"
+    folder = Path(folder)
     folder.mkdir()
     found = kinds(folder)
-    kind, others = found[name], [kind.sample for kind in found.values()]
-    kind.load(folder / name if (folder / name).exists() else _written(folder, kind))
+    others = [kind.sample for kind in found.values()]
+    for name in names:
+        (folder / name).write_bytes(found[name].sample)
+        found[name].load(folder / name)
     limit_memory()
-    return files.faults(kind, folder, seeds, others)
+    results = [files.faults(found[name], folder, seeds, others) for name in names]
+    return [fault for wrong, _ in results for fault in wrong], sum(n for _, n in results)
 
 
-def _written(folder, kind):
-    (folder / kind.name).write_bytes(kind.sample)
-    return folder / kind.name
-
-
-def run_in_workers(names, seeds, folder):
+def run_in_workers(names, seeds, folder, workers=2):
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        2, mp_context=context, max_tasks_per_child=1
-    ) as pool:
-        parts = [pool.submit(in_worker, name, str(folder), seeds) for name in names]
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        parts = [
+            pool.submit(in_worker, names[i::workers], str(folder / str(i)), seeds)
+            for i in range(workers)
+        ]
         results = [part.result() for part in parts]
     wrong = [fault for faults, _ in results for fault in faults]
     assert not wrong, f"{len(wrong)} of them, such as\n" + "\n".join(wrong[:30])
