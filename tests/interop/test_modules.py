@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+from snnjax import Leaky
 from snnjax.interop.modules import from_modules
 from snnjax.surrogate import Sigmoid
 
@@ -123,6 +124,21 @@ def test_without_a_delay_a_neuron_above_two_thresholds_is_held_back_as_in_snntor
     # 1.5 is left, 1.35 a step later; 1.35 - 1 does not fire, and 2.215 - 1 does.
     np.testing.assert_array_equal(y[:, 0], [1, 0, 1, 0])
     np.testing.assert_allclose(state[0].vmem, [0.9 * 1.215], rtol=1e-5)
+
+
+def test_a_class_that_is_only_made_otherwise_is_its_base_and_any_other_is_refused():
+    base = leaky()
+    own = type("MyLeaky", (type(base),), {"__module__": "mine"})
+    own.__init__ = lambda self: type(base).__init__(self, **vars(base))
+    assert isinstance(from_modules([own()], 2).layers[0], Leaky)
+    own.forward = lambda self, x: x
+    with pytest.raises(ValueError, match="number 0, MyLeaky: there is no layer for it"):
+        from_modules([own()], 2)
+
+
+def test_dropout_is_off_where_the_module_evaluates():
+    layers = [module("torch.nn", "Dropout", p=0.5, training=on) for on in (True, False)]
+    assert [m.inference for m in from_modules(layers, 2).layers] == [False, True]
 
 
 def max_pool(**settings):

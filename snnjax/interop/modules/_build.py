@@ -98,6 +98,8 @@ def _builder(module: Any) -> Build:
         package = cls.__module__.partition(".")[0]
         if cls.__name__ in BUILDERS.get(package, {}):
             return BUILDERS[package][cls.__name__]
+        if not _only_made_otherwise(cls):
+            break
     package = type(module).__module__.partition(".")[0]
     if package in BUILDERS:
         raise ValueError(
@@ -108,3 +110,9 @@ def _builder(module: Any) -> Build:
         f"`torch.nn.Sequential(net.fc1, net.lif1)`; there are layers of {', '.join(BUILDERS)}, and "
         "`interop.rockpool.load` for a file of Rockpool"
     )
+
+
+def _only_made_otherwise(cls: type) -> bool:
+    """Whether a class adds nothing to its base but another way to make it: it steps alike."""
+    methods = {name for name, value in vars(cls).items() if callable(value)}
+    return methods <= {"__init__", "__repr__", "extra_repr"}

@@ -87,7 +87,9 @@ def _spiking(m: Any, at: Context) -> dict[str, Any]:
             same = m.reset_fn.subtract_value is None
             require(same, "`subtract_value` must be None: the threshold")
         case "MembraneReset":
-            reset = {"reset": "zero", "v_reset": m.reset_fn.reset_value}
+            to = m.reset_fn.reset_value
+            require(to == 0, f"`reset_value` must be 0, as sinabs adds it in every step; got {to}")
+            reset = {"reset": "zero"}
         case other:
             raise ValueError(f"`reset_fn` must be MembraneSubtract or MembraneReset; got {other}")
     bound = None if m.min_v_mem is None else per_neuron(m.min_v_mem, at.shape)

@@ -75,6 +75,6 @@ TORCH: Mapping[str, Build] = {
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     "Flatten": _flatten,
     "Identity": lambda m, at: None,
-    "Dropout": lambda m, at: eqx.nn.Dropout(m.p),
+    "Dropout": lambda m, at: eqx.nn.Dropout(m.p, inference=not getattr(m, "training", True)),
     "ReLU": lambda m, at: jax.nn.relu,
 }
