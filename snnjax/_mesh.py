@@ -124,7 +124,8 @@ def varying_as(tree: Tree, x: PyTree) -> Tree:
     """`tree` with arrays that vary along all axes of `jax.shard_map` that the arrays of `x` do.
 
     The gradients of parameters that went through here are summed over devices once, after the loop
-    over time. Otherwise they are at every step.
+    over time. Otherwise they are at every step. Arrays that are on no mesh come to that which is
+    set.
     """
     if not _is_typed():
         return tree
@@ -174,5 +175,8 @@ def _axes(kind: Any) -> frozenset[str]:
 
 
 def _vary(x: Any, axes: frozenset[str]) -> Any:
+    found = jax.typeof(x).sharding
+    if found is not None and found.mesh.empty and jax.sharding.get_abstract_mesh().explicit_axes:
+        x = jax.sharding.reshard(x, P())
     missing = tuple(sorted(axes - _axes(jax.typeof(x))))
     return lax.pcast(x, missing, to="varying") if missing else x

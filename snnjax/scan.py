@@ -108,7 +108,7 @@ def _may_be_cut(converted: Any, state: PyTree, inputs: PyTree) -> bool:
         and list(map(_kind, states)) == list(map(_kind, jax.tree.leaves(after)))
         and len(times) == 1
         and all(isinstance(time, int) and time > 1 for time in times)
-        and all(x.size <= size for x in converted.consts)
+        and all(jnp.size(x) <= size for x in converted.consts)
     )
 
 

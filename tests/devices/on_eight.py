@@ -20,7 +20,7 @@ from ..nn import neurons
 from ..nn.test_stream import NETWORKS
 from ..train.test_sweep import Bumps
 from . import training
-from ._meshes import KINDS, assert_same, mesh_of, shard
+from ._meshes import KINDS, assert_same, mesh_of, on_one, shard, values_and_gradients
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -73,6 +73,17 @@ def test_networks(kind, name):
 @every_kind
 def test_a_network(kind):
     assert_same_model(kind, network(), batch_of(3))
+
+
+@pytest.mark.quick
+def test_a_network_that_is_on_no_mesh_yet():
+    """Its parameters come to the mesh that is set, as within a bare `lax.scan`."""
+    params, f = outputs_of(network())
+    wanted, mesh = on_one(f, params, batch_of(3)), mesh_of("explicit")
+    with jax.set_mesh(mesh):
+        found = jax.jit(values_and_gradients(f))(params, shard(batch_of(3), mesh, "data"))
+    for want, got in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(np.asarray(got), want, rtol=0, atol=1e-5 * np.abs(want).max())
 
 
 def network(**settings):
