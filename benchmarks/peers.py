@@ -152,16 +152,23 @@ def _table(
 
 def _picture(groups: dict[str, dict[str, Measurement]], path: Path) -> None:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure, axes = plt.subplots(1, len(groups), figsize=(3.2 * len(groups), 3.4), sharey=True)
-    for at, (title, group) in zip(np.atleast_1d(axes), groups.items(), strict=True):
+    columns = min(len(groups), 4)
+    rows = -(-len(groups) // columns)
+    size = 3.2 * columns, 3 * rows
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True)
+    for at, (title, group) in zip(np.ravel(axes), groups.items(), strict=False):
         names = list(group)[::-1]
         at.barh(names, [group[name].ratio for name in names], color="#4c72b0")
         at.set_xscale("log")
+        at.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        at.xaxis.set_major_formatter("{x:g}")
+        at.xaxis.set_minor_formatter(NullFormatter())
         at.axvline(1, color="black", linewidth=0.8)
         at.set_title(title.replace(", batch", "\nbatch"), fontsize=8)
-        at.set_xlabel("time / snnjax Leaky's", fontsize=8)
         at.tick_params(labelsize=8)
+    figure.supxlabel("time / snnjax Leaky's", fontsize=8)
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
