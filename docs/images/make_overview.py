@@ -1,5 +1,7 @@
 """Draws overview.png: one neuron in float and in the chip's integers, and accuracy by bits.
 
+overview_dark.png is the same for dark screens.
+
     python docs/images/make_overview.py
 
 The accuracies are those of docs/training_through_integers.md (`python -m benchmarks.speech_table`).
@@ -16,7 +18,7 @@ from snnjax import SynNet, record
 from snnjax.hardware import xylo
 
 HERE = Path(__file__).parent
-BLUE, ORANGE, GREY = "#1f6fb4", "#d9541e", "#8a8a8a"
+BLUE, ORANGE, GREY = "#3a8fd8", "#e0632c", "#8a8a8a"
 STEPS = 60
 
 
@@ -48,7 +50,7 @@ def draw_potentials(ax):
     ax.step(range(STEPS), levels, color=BLUE, lw=1.2, where="mid", label="chip, 8-bit weights")
     fired = np.flatnonzero(trace.spikes[:, neuron])
     ax.plot(fired, np.full(len(fired), 1.25), "|", color=ORANGE, ms=9, mew=2, label="chip's spikes")
-    ax.axhline(1, color="black", lw=0.8, ls=":")
+    ax.axhline(1, color=GREY, lw=0.8, ls=":")
     ax.set(xlabel="time step", ylabel="membrane potential / threshold", ylim=(-0.5, 1.7))
     ax.set_title("One neuron of a SynNet on Xylo Audio 3", fontsize=10, loc="left")
     ax.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
@@ -68,12 +70,14 @@ def draw_accuracies(ax):
 
 
 def main():
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
-    draw_potentials(left)
-    draw_accuracies(right)
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "overview.png", dpi=130)
+    for name, style in (("overview", "default"), ("overview_dark", "dark_background")):
+        with plt.style.context(style):
+            figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+            draw_potentials(left)
+            draw_accuracies(right)
+            for ax in (left, right):
+                ax.spines[["top", "right"]].set_visible(False)
+            figure.savefig(HERE / f"{name}.png", dpi=130, transparent=name == "overview_dark")
 
 
 if __name__ == "__main__":
