@@ -94,9 +94,12 @@ def _whole(
         )
     found = arrays[name]
     if found.ndim != ndim or not np.issubdtype(found.dtype, np.integer):
+        cure = ""
+        if found.dtype.kind in "US":
+            cure = f"; `names, {name} = np.unique({name}, return_inverse=True)` numbers texts"
         raise ValueError(
             f"{path}: `{name}` must be whole numbers of {ndim} axis; got {found.dtype} of the "
-            f"shape {found.shape}"
+            f"shape {found.shape}{cure}"
         )
     if found.size and (found.min() < 0 or (most is not None and found.max() >= most)):
         at = int(np.argmax((found < 0) | (found >= (most or np.inf))))

@@ -62,6 +62,7 @@ GOOD = {"rasters": RASTERS, "labels": LABELS}
         (GOOD | {"more": LABELS}, "unknown array `more`"),
         (GOOD | {"labels": LABELS[:2]}, "`rasters` has 3 sequences, but there are 2 `labels`"),
         (GOOD | {"labels": LABELS * 1.0}, "`labels` must be whole numbers"),
+        (GOOD | {"labels": LABELS.astype(str)}, r"return_inverse=True\)` numbers texts"),
         (GOOD | {"labels": LABELS - 1}, "`labels` must be at least 0; entry 0 is -1"),
         (GOOD | {"labels": LABELS * 10**9}, "`labels` must be the numbers of 2 to 1,000 classes"),
         (GOOD | {"labels": LABELS * 0}, "`labels` must be the numbers of 2 to 1,000 classes"),
