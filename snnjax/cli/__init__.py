@@ -34,4 +34,6 @@ def main() -> None:
     except OSError as error:
         # Nothing more can be written there, not even what is left in its buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(f"error: the output cannot be written: {error}")
+        ended = error.__context__  # by an error that the command has told of, perhaps this one
+        told = isinstance(ended, SystemExit) and ended.code
+        sys.exit(told or f"error: the output cannot be written: {error}")

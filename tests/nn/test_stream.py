@@ -160,7 +160,10 @@ def test_a_network_of_every_other_neuron_streams_exactly():
     rates = [v.mean() for name, v in records.items() if name.endswith(".spikes")]
     assert len(rates) == 7
     assert 0.02 < min(rates) <= max(rates) < 0.8
-    assert_trees_equal(step_by_step(model, x, model.initial_state()), (y, state))
+    stepped, after = step_by_step(model, x, model.initial_state())
+    np.testing.assert_array_equal(stepped, y)
+    # Compilers contract products and sums as they like, in a loop otherwise than outside of one.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), after, state)
 
 
 @pytest.mark.slow
