@@ -120,7 +120,7 @@ def _turn(compiled: Any, args: tuple[Any, ...], seconds: float) -> Callable[[], 
 
 
 def measurement(times: np.ndarray, reference: np.ndarray, compiled: Any = None) -> Measurement:
-    """What a function took, from its times and those of the reference in the same rounds."""
+    """The measurement of a function, from its times and the reference's in the same rounds."""
     low, ratio, high = np.quantile(times / reference, (0.25, 0.5, 0.75))
     memory = compiled.memory_analysis() if hasattr(compiled, "memory_analysis") else None
     return Measurement(

@@ -41,7 +41,7 @@ def gradient(steps: int, batch: int, neurons: int, *, whole: bool) -> Call:
     keys = jax.random.split(jax.random.key(0), 4)
     sizes = ((neurons // 4, neurons), (neurons, neurons), (neurons, 10))
     layers = []
-    for (inputs, outputs), key in zip(sizes, keys, strict=False):
+    for (inputs, outputs), key in zip(sizes, keys[:3], strict=True):
         layers += [eqx.nn.Linear(inputs, outputs, use_bias=False, key=key), LIF(outputs, key=key)]
     network = Sequential(*layers)
     arrays, static = eqx.partition(network, eqx.is_inexact_array)

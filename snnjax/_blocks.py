@@ -67,10 +67,11 @@ class Loop:
     def in_place(self, *operands: Any) -> Arrays:
         """The same. Each step is cut out of the inputs where it lies, whatever axes are mapped."""
         parameters, state, inputs = self.split(operands)
-        return self._steps(parameters, inputs, 0, self.time, [*state, *self._rows(self.time)])
+        return self._steps(parameters, inputs, 0, self.time, [*state, *self._rows()])
 
-    def _rows(self, count: int) -> Arrays:
-        return [jnp.zeros((count, *y.shape), y.dtype) for y in self.output]
+    def _rows(self) -> Arrays:
+        """Room for the outputs of all steps."""
+        return [jnp.zeros((self.time, *y.shape), y.dtype) for y in self.output]
 
     def _steps(
         self, parameters: Arrays, inputs: Arrays, start: Any, count: int, carry: Arrays
@@ -97,8 +98,7 @@ class Loop:
             return self._steps(parameters, inputs, k * LENGTH, length, made), starts
 
         whole, rest = divmod(self.time, LENGTH)
-        carry = ([*state, *self._rows(self.time)], starts)
-        carry = lax.fori_loop(0, whole, block, carry)
+        carry = lax.fori_loop(0, whole, block, ([*state, *self._rows()], starts))
         if rest:
             carry = block(whole, carry, rest)
         made, starts = carry
@@ -135,7 +135,7 @@ class Loop:
         operands, given = operands[: len(changing)], list(operands[len(changing) :])
         parameters, starts, inputs = self.split(operands)
         by_state, by_outputs = given[: len(self.state)], given[len(self.state) :]
-        changes, _, inputs_change = self.split(changing)
+        changes, start_changes, inputs_change = self.split(changing)
         learned, moved = only(changes, parameters), only(inputs_change, inputs)
 
         def step(learned: Arrays, state: Arrays, moved: Arrays, x: Arrays) -> tuple[Arrays, Arrays]:
@@ -177,7 +177,7 @@ class Loop:
         if whole:
             carry = lax.fori_loop(0, whole, lambda i, carry: block(whole - 1 - i, carry), carry)
         by_start, by_learned, by_moved = carry
-        return [*by_learned, *only(self.split(changing)[1], by_start), *by_moved]
+        return [*by_learned, *only(start_changes, by_start), *by_moved]
 
 
 def _bytes(kind: Any) -> int:

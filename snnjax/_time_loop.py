@@ -88,10 +88,10 @@ def _note_axis(
     primitive: Any,
     loop: Loop,
     levels: Levels,
-    **k: Any,
+    **params: Any,
 ) -> tuple[Arrays, list[int]]:
     """The rule for `jax.vmap`."""
-    made = primitive.bind(*operands, loop=loop, levels=(tuple(axes), *levels), **k)
+    made = primitive.bind(*operands, loop=loop, levels=(tuple(axes), *levels), **params)
     return made, list(_of_made(loop, tuple(axes)))
 
 
@@ -118,9 +118,8 @@ def _run_jvp(
     ]
     moving = only(changing, tangents)
     if not _pays(MANY_BYTES, loop, levels, primals):
-        run = _over(loop.at_once, loop, levels)
-        of = lambda *changed: run(*merged(changing, changed, primals))  # noqa: E731
-        return jax.jvp(of, only(changing, primals), moving)
+        run = _at(_over(loop.at_once, loop, levels), changing, primals)
+        return jax.jvp(run, only(changing, primals), moving)
     made = _over(loop.with_starts, loop, levels, len(loop.state))(*primals)
     count = len(loop.state) + len(loop.output)
     parameters, _, inputs = loop.split(primals)
@@ -136,6 +135,13 @@ def _run_jvp(
     return made[:count], pushed
 
 
+def _at(
+    function: Callable[..., Arrays], changing: Sequence[bool], operands: Sequence[Any]
+) -> Callable[..., Arrays]:
+    """`function` of the operands that change, at the others as they are."""
+    return lambda *changed: function(*merged(changing, changed, operands))
+
+
 def _with_tangents(loop: Loop, axes: Axes, changing: Sequence[bool]) -> Axes:
     """The axes of the operands of `push`, from those of the loop."""
     parameters, state, inputs = loop.split(axes)
@@ -149,8 +155,8 @@ def _push(*operands: Any, loop: Loop, levels: Levels, changing: tuple[bool, ...]
 
 def _push_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
     changing = [not isinstance(d, ad.Zero) for d in tangents]
-    of = lambda *changed: _push(*merged(changing, changed, primals), **params)  # noqa: E731
-    return jax.jvp(of, only(changing, primals), only(changing, tangents))
+    push = _at(functools.partial(_push, **params), changing, primals)
+    return jax.jvp(push, only(changing, primals), only(changing, tangents))
 
 
 def _push_transpose(

@@ -152,11 +152,11 @@ def test_the_size_of_the_whole_batch_decides(monkeypatch):
     monkeypatch.setattr(_blocks.Loop, "pull", lambda *args: pulled.append(1) or pull(*args))
 
     def in_blocks(x, axis=0):
-        run = lambda x: layer(x)[0]  # noqa: E731
+        run = layer
         for _ in x.shape[:-2]:
-            run = jax.vmap(run, axis, axis)
+            run = jax.vmap(run, axis, (axis, 0))
         pulled.clear()
-        jax.eval_shape(jax.grad(lambda x: run(x).sum()), x)
+        jax.eval_shape(jax.grad(lambda x: run(x)[0].sum()), x)
         return bool(pulled)
 
     size = 6 * 20 * 4 * (1 + 2 + 1) * 4  # inputs, two states, and outputs, of four bytes each
@@ -209,17 +209,14 @@ def test_one_sequence_and_whole_blocks(blocks, key):
     x = jax.random.normal(key, (8, N))
     weighting = jnp.cos(jnp.arange(8.0))[:, None]
 
-    def loss(x, run):
-        y, _ = layer(x) if run is None else plain_layer(layer, x)
-        return jnp.sum(y * weighting)
-
-    def plain_layer(layer, x):
-        return jnp.stack([y for y, _ in steps(layer, x)]), None
-
-    def steps(layer, x):
-        state = layer.initial_state()
+    def by_step(x):
+        outputs, state = [], layer.initial_state()
         for row in x:
-            y, state = layer(row[None], state)
-            yield y[0], state
+            y, state = layer.step(row, state)
+            outputs.append(y)
+        return jnp.stack(outputs)
 
-    close(jax.grad(loss)(x, None), jax.grad(loss)(x, "by step"), 1e-5)
+    def gradient(run):
+        return jax.grad(lambda x: jnp.sum(run(x) * weighting))(x)
+
+    close(gradient(lambda x: layer(x)[0]), gradient(by_step), 1e-5)

@@ -1,4 +1,4 @@
-"""The tests of `on_eight.py`, in a process with eight devices."""
+"""The tests of `on_eight.py` and `on_eight_chips.py`, in a process with eight devices."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FILES = "tests/devices/on_eight.py", "tests/devices/on_eight_chips.py"
 FLAG = "--xla_force_host_platform_device_count=8"
 
 
@@ -16,7 +17,7 @@ def on_eight(*arguments):
     flags = f"{os.environ.get('XLA_FLAGS', '')} {FLAG}"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
     found = subprocess.run(
-        [*command, "-o", "addopts=", "tests/devices/on_eight.py", *arguments],
+        [*command, "-o", "addopts=", *FILES, *arguments],
         cwd=ROOT,
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         capture_output=True,

@@ -99,8 +99,8 @@ def test_processes_that_do_not_meet_end_in_one_line(tmp_path):
     code = "from snnjax.cli import _cluster, main; _cluster._MEETING = 2; main()"
     ways = [["--coordinator", "localhost:1", "--processes", "2", "--process", "1"]]
     ways += [["--coordinator", "auto"]]
-    command = lambda way: ["-c", code, "train", "digits", "--out", str(tmp_path / "run"), *way]  # noqa: E731
-    started = [processes.start(1, lambda *_, way=way: command(way))[0] for way in ways]
+    command = ["-c", code, "train", "digits", "--out", str(tmp_path / "run")]
+    started = [processes.start(1, lambda *_, way=way: [*command, *way])[0] for way in ways]
     (late, first), (none, second) = processes.ends(started)
     assert (late, none) == (2, 2), first + second
     assert "error: not all processes came to `--coordinator localhost:1` in 2 s;" in first

@@ -154,7 +154,7 @@ def test_step_by_step_gives_the_outputs_of_the_whole_call(example):
 
 
 @pytest.mark.slow
-def test_a_network_of_every_other_neuron_streams_exactly():
+def test_a_network_of_every_other_neuron_streams():
     model, x = of_every_other_neuron()
     y, state, records = eqx.filter_jit(record)(model, x)
     rates = [v.mean() for name, v in records.items() if name.endswith(".spikes")]

@@ -73,18 +73,17 @@ class SynNetRecipe(Recipe):
 
 
 def recurrent(network: SynNet, *, key: Key) -> SynNet:
-    """A network whose hidden neurons also feed each other, with weights drawn as its others are.
+    """A network whose hidden neurons also feed each other.
 
     Args:
         network: a network without.
-        key: for the weights.
+        key: for the weights, which begin as those of `LIF` times dt/tau_syn, as all of a SynNet.
     """
-    (*hidden, _) = [(i, x) for i, x in enumerate(network.layers) if isinstance(x, LIF)]
+    (*hidden, _) = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, LIF)]
 
     def draw(layer: LIF, key: Key) -> FloatArray:
-        n, (_, tau_syn) = math.prod(layer.shape), layer.taus()
-        bound = (6 / n) ** 0.5 * layer.dt / tau_syn[:, 0]
-        return bound * jax.random.uniform(key, (n, n), minval=-1)
+        fed_back: Any = LIF(layer.shape, recurrent=True, key=key).w_rec
+        return fed_back * layer.dt / layer.taus()[1][:, 0]
 
     keys = jax.random.split(key, len(hidden))
     return eqx.tree_at(
