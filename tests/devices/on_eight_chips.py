@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 from snnjax import IAF, LIF, Sequential, nn, transforms
 from snnjax.hardware import dynapcnn, xylo
 
-from ._meshes import mesh_of, shard
+from ._meshes import assert_same, mesh_of, shard
 from .on_eight import assert_same_model, batch_of, every_kind, network
 
 
