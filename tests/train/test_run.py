@@ -151,3 +151,12 @@ def test_hidden_layers_without_time_constants_are_refused_by_the_settings_names(
     words = "`time_constants` must have a number for each layer of `hidden`; got 2 for 3 layers"
     with pytest.raises(ValueError, match=words):
         Digits(hidden=(8, 8, 8)).make_network()
+
+
+def test_the_input_gain_scales_the_first_weights_only():
+    plain, soft = (Digits(input_gain=gain).make_network().layers for gain in (1.0, 0.25))
+    np.testing.assert_array_equal(soft[0].weight, 0.25 * plain[0].weight)
+    for i in (3, 6):
+        np.testing.assert_array_equal(soft[i].weight, plain[i].weight)
+    with pytest.raises(ValueError, match="`input_gain` must be above 0; got 0"):
+        Digits(input_gain=0.0)

@@ -31,6 +31,8 @@ class SynNetRecipe(Recipe):
         tau_syn: shortest synaptic time constant of the hidden layers, in seconds.
         tau_syn_out: synaptic time constant of the readout, in seconds.
         dt: length of a step, in seconds.
+        input_gain: factor on the initial weights of the first layer; below 1 where a channel has
+            many events in a step, which would otherwise drive neurons far beyond their thresholds.
         p_dropout: probability that a hidden neuron is silenced at a step in training; not through
             a chip.
         method: how the integers are scaled; see `snnjax.hardware.xylo.quantize`.
@@ -43,8 +45,13 @@ class SynNetRecipe(Recipe):
     tau_syn: float = 2e-3
     tau_syn_out: float = 8e-3
     dt: float = 1e-3
+    input_gain: float = 1.0
     p_dropout: float = 0.1
     method: xylo.Method = "channel"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("input_gain", above=0)
 
     def options(self) -> Mapping[str, Any]:
         return {**super().options(), "method": self.method}
@@ -58,7 +65,7 @@ class SynNetRecipe(Recipe):
                 "`time_constants` must have a number for each layer of `hidden`; got "
                 f"{len(self.time_constants)} for {len(self.hidden)} layers"
             )
-        return SynNet(
+        network = SynNet(
             n_classes=n_classes,
             n_channels=n_channels,
             size_hidden_layers=self.hidden,
@@ -70,6 +77,8 @@ class SynNetRecipe(Recipe):
             dt=self.dt,
             key=jax.random.key(self.seed),
         )
+        first: Any = lambda m: m.layers[0].weight  # noqa: E731
+        return eqx.tree_at(first, network, replace_fn=lambda weight: self.input_gain * weight)
 
 
 def recurrent(network: SynNet, *, key: Key) -> SynNet:
