@@ -21,7 +21,6 @@ from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import custom_vjp_call_p
 
 from . import _time_loop
-from ._blocks import Loop
 from ._checks import explained
 from ._mesh import is_there, one_of, settled
 from ._typing import FloatArray, PyTree
@@ -92,15 +91,15 @@ def scan(
 def _may_be_cut(converted: Any, state: PyTree, inputs: PyTree) -> bool:
     """Whether a loop may go back in blocks.
 
-    It may if all of its state, inputs and outputs are floating-point numbers on a CPU, no parameter
-    is larger than the state, and a step has no effect besides. Blocks were not measured elsewhere.
+    It may if all of its state, inputs and outputs are floating-point numbers, no parameter
+    is larger than the state, and a step has no effect besides.
     """
     after, y = converted.out_struct
     states, outputs = jax.tree.leaves(state), jax.tree.leaves(y)
     times = {x.shape[0] for x in jax.tree.leaves(inputs)}
     size = sum(x.size for x in states if eqx.is_array(x))
     return (
-        jax.default_backend() == "cpu"
+        _time_loop.is_of_use()
         and not is_there()
         and not converted.jaxpr.effects
         and all(map(eqx.is_inexact_array, jax.tree.leaves((state, inputs))))
@@ -135,8 +134,8 @@ def _cut(converted: Any, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree]
         final, ys, _ = _scan(*trees(*lists), (), record=False, feedback=None)
         return jax.tree.leaves(final), jax.tree.leaves(ys)
 
-    types = [[jax.ShapeDtypeStruct(x.shape, x.dtype) for x in some] for some in leaves[1:]]
-    loop = Loop(step, plain, len(leaves[0]), types[0], outputs, types[1])
+    types = [[jax.ShapeDtypeStruct(x.shape, x.dtype) for x in some] for some in leaves]
+    loop = _time_loop.Loop(step, plain, types[0], types[1], outputs, types[2])
     final, ys = _time_loop.run(loop, *leaves)
     return jax.tree.unflatten(structures[1], final), jax.tree.unflatten(of_outputs, ys)
 

@@ -15,6 +15,7 @@ SHORT = (
     "dsr_memory",
     "dynapcnn",
     "events",
+    "gpu_loop",
     "guard",
     "lif_layer",
     "long_sequences",

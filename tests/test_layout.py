@@ -15,7 +15,7 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 # A module or package imports only from the rows above its own.
 ROWS = (
-    {"_typing", "_blocks", "_extras"},
+    {"_typing", "_extras"},
     {"_time_loop", "_tree", "_mesh", "_files", "_checks"},
     {"params", "decay", "surrogate", "passthrough"},
     {"quant", "neurons", "scan", "datasets"},

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from ..._mesh import is_there as is_mesh, while_loop
 from .._family import bounds
@@ -86,14 +86,36 @@ def _by_taps(
 
     XLA's convolution on CPUs wants many channels; with one and 5 by 5 taps it took 8 times as long.
     """
-    (height, width), (up, right) = core.output_shape[1:], core.stride
-    x = jnp.pad(x, [(0, 0), (0, 0), *((p, p) for p in core.padding)])
+    seen = _seen(core, x)
 
     def tap(channel: int, i: int, j: int) -> Float[Array, "n out y x"]:
-        seen = x[:, channel, i:, j:][:, None, ::up, ::right][..., :height, :width]
-        return weight[:, channel, i, j][:, None, None] * seen
+        return weight[:, channel, i, j][:, None, None] * seen(i, j)[:, channel][:, None]
 
     return sum(itertools.starmap(tap, np.ndindex(weight.shape[1:])), start=jnp.float32(0))
+
+
+def _by_products(
+    core: Core, x: Float[Array, "n in height width"], weight: Float[Array, "out in y x"]
+) -> Float[Array, "n out y x"]:
+    """The convolution of a core, one product of matrices for each place in the kernel.
+
+    Libraries for GPUs choose transforms such as Winograd's for convolutions, which round.
+    """
+    seen = _seen(core, x)
+
+    def place(i: int, j: int) -> Float[Array, "n out y x"]:
+        return jnp.einsum("ncyx,fc->nfyx", seen(i, j), weight[:, :, i, j], precision="highest")
+
+    return sum(itertools.starmap(place, np.ndindex(weight.shape[2:])), start=jnp.zeros((), x.dtype))
+
+
+def _seen(
+    core: Core, x: Num[Array, "n in height width"]
+) -> Callable[[int, int], Num[Array, "n in y x"]]:
+    """The inputs that all places of the output see at a place of the kernel."""
+    (height, width), (up, right) = core.output_shape[1:], core.stride
+    x = jnp.pad(x, [(0, 0), (0, 0), *((p, p) for p in core.padding)])
+    return lambda i, j: x[:, :, i::up, j::right][..., :height, :width]
 
 
 def at_once(f: Callable[[Array], Array], x: Array) -> Array:
@@ -132,6 +154,8 @@ def convolution(core: Core, x: Array, weight: Array) -> Array:
     """The convolution of a core in the precision of `x` and `weight`; `core` gives the sizes."""
     if core.kernel_size == core.input_shape[1:] and core.padding == (0, 0):
         return jnp.einsum("ncyx,fcyx->nf", x, weight, precision="highest")[..., None, None]
+    if jax.default_backend() != "cpu":
+        return _by_products(core, x, weight)
     return lax.conv_general_dilated(
         x,
         weight,

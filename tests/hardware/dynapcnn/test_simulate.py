@@ -403,3 +403,15 @@ def test_bad_states_in_both_modes(make_spec, mode):
     ):
         with pytest.raises(ValueError, match=message):
             run(wrong)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_convolutions_by_products_of_matrices(name):
+    """On a GPU, where libraries' convolutions may round."""
+    spec, _ = drawn(name, 0)
+    rng = np.random.default_rng(1)
+    for core in spec.layers:
+        x = jnp.asarray(rng.integers(0, 200, (3, *core.input_shape)), jnp.float32)
+        weight = jnp.asarray(core.weight, jnp.float32)
+        found = _kernel._by_products(core, x, weight)
+        np.testing.assert_array_equal(found, _kernel.convolution(core, x, weight))

@@ -27,7 +27,7 @@ class Loop:
     Attributes:
         step: (parameters, state, input) -> (state, output), of one step.
         plain: (parameters, state, inputs) -> (last state, outputs), with a derivative of its own.
-        parameters: number of parameters.
+        parameters: types of the parameters.
         state: types of the state, of floating-point numbers.
         output: types of the output of one step, of floating-point numbers.
         inputs: types of the inputs of all steps.
@@ -35,7 +35,7 @@ class Loop:
 
     step: Callable[[Arrays, Arrays, Arrays], tuple[Arrays, Arrays]]
     plain: Callable[[Arrays, Arrays, Arrays], tuple[Arrays, Arrays]]
-    parameters: int
+    parameters: Arrays
     state: Arrays
     output: Arrays
     inputs: Arrays
@@ -44,6 +44,17 @@ class Loop:
     def time(self) -> int:
         """Number of steps."""
         return int(self.inputs[0].shape[0])
+
+    @property
+    def outputs(self) -> Arrays:
+        """Types of the outputs of all steps."""
+        return [jax.ShapeDtypeStruct((self.time, *y.shape), y.dtype) for y in self.output]
+
+    @property
+    def starts(self) -> Arrays:
+        """Types of the states before each block."""
+        blocks = -(-self.time // LENGTH)
+        return [jax.ShapeDtypeStruct((blocks, *s.shape), s.dtype) for s in self.state]
 
     def is_above(self, limit: int, batch: Sequence[int]) -> bool:
         """Whether inputs, states and outputs of all steps and sequences have so many bytes.
@@ -56,7 +67,8 @@ class Loop:
 
     def split(self, operands: Sequence[Any]) -> tuple[Arrays, Arrays, Arrays]:
         """Parameters; state; all that follows."""
-        start, end = self.parameters, self.parameters + len(self.state)
+        start = len(self.parameters)
+        end = start + len(self.state)
         return list(operands[:start]), list(operands[start:end]), list(operands[end:])
 
     def at_once(self, *operands: Any) -> Arrays:
@@ -71,7 +83,7 @@ class Loop:
 
     def _rows(self) -> Arrays:
         """Room for the outputs of all steps."""
-        return [jnp.zeros((self.time, *y.shape), y.dtype) for y in self.output]
+        return [jnp.zeros(y.shape, y.dtype) for y in self.outputs]
 
     def _steps(
         self, parameters: Arrays, inputs: Arrays, start: Any, count: int, carry: Arrays
@@ -89,8 +101,7 @@ class Loop:
     def with_starts(self, *operands: Any) -> Arrays:
         """Last state, outputs, and the states before each block."""
         parameters, state, inputs = self.split(operands)
-        blocks = -(-self.time // LENGTH)
-        starts = [jnp.zeros((blocks, *s.shape), s.dtype) for s in self.state]
+        starts = [jnp.zeros(s.shape, s.dtype) for s in self.starts]
 
         def block(k: Any, carry: Any, length: int = LENGTH) -> Any:
             made, starts = carry
