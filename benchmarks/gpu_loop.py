@@ -1,14 +1,15 @@
-"""The loop over time on a GPU, beside `lax.scan`, SpikingJelly's kernels and a copy of the input.
+"""The loop over time on a GPU, beside `lax.scan`, SpikingJelly and a copy of the input.
 
 A copy reads and writes as many bytes as the loop's forward pass must. Forward and backward must
 read or write five such arrays where a copy has two: 2.5 copies. Layers are without a product, of a
 batch; "lax.scan" is the same neuron in a bare `jax.lax.scan`, differentiated by jax alone.
-SpikingJelly is measured where it is installed, with each backend that it has there.
+SpikingJelly is measured where it is installed, with the kernel that it chooses itself: from version
+2.0 on its own, compiled from CUDA, if there is one, or else that in Triton.
 """
 
 import functools
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ SIZES = (
 """Time steps, neurons, sequences."""
 
 ALPHA = 0.9
-BACKENDS = "torch", "cupy", "triton"
 
 
 def run(settings: Settings) -> Path:
@@ -45,7 +45,7 @@ def run(settings: Settings) -> Path:
             for name, layer in {"Leaky": Leaky(neurons, ALPHA), "LIF": LIF(neurons)}.items():
                 calls[name] = _call(layer, lambda layer, x: layer(x)[0], x, gradients)
                 calls[f"{name}, lax.scan"] = _call(layer, _scanned, x, gradients)
-            calls |= dict(_spikingjelly(steps, neurons, batch, gradients))
+            calls |= _spikingjelly(steps, neurons, batch, gradients)
             title = f"T={steps}, N={neurons}, batch {batch}: {direction}"
             if settings.only in title:
                 groups[title] = compare(calls, settings)
@@ -77,27 +77,21 @@ def _scanned(layer: Any, x: jax.Array) -> jax.Array:
     return jax.lax.scan(body, layer.initial_state(), x)[1]
 
 
-def _spikingjelly(
-    steps: int, neurons: int, batch: int, gradients: bool
-) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _spikingjelly(steps: int, neurons: int, batch: int, gradients: bool) -> dict[str, Any]:
     if not importlib.util.find_spec("spikingjelly"):
-        return
+        return {}
     import torch
     from spikingjelly.activation_based import neuron, surrogate
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     x = torch.randn(steps, batch, neurons, device=device, requires_grad=gradients)
-    for backend in BACKENDS if device == "cuda" else BACKENDS[:1]:
-        if backend != "torch" and not importlib.util.find_spec(backend):
-            continue
-        layer = neuron.LIFNode(
-            tau=1 / (1 - ALPHA),
-            decay_input=False,
-            surrogate_function=surrogate.ATan(),
-            step_mode="m",
-            backend=backend,
-        ).to(device)
-        yield f"SpikingJelly, {backend}", functools.partial(_step, torch, layer, x, gradients)
+    layer = neuron.LIFNode(
+        tau=1 / (1 - ALPHA),
+        decay_input=False,
+        surrogate_function=surrogate.ATan(),
+        step_mode="m",
+    ).to(device)
+    return {"SpikingJelly": functools.partial(_step, torch, layer, x, gradients)}
 
 
 def _step(torch: Any, layer: Any, x: Any, gradients: bool) -> None:
