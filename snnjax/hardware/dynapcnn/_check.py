@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array
 
 from ..._checks import explained
 from .._family import (
@@ -67,9 +68,8 @@ def require_integers(spec: Spec) -> None:
 
 def require_one_kind(spec: Spec) -> None:
     """Raise ValueError if a network holds integers and real numbers side by side."""
-    integers = [np.issubdtype(x.dtype, np.integer) for x in spec.arrays().values()]
-    if any(integers) and not all(integers):
-        refuse(v for i in range(len(spec.layers)) for v in _mixed(spec, i))
+    arrays = [layer.arrays() for layer in spec.layers]
+    refuse(v for i in range(len(arrays)) for v in _mixed(arrays, i))
 
 
 def _network(spec: Spec, chip: Chip) -> Iterator[Violation]:
@@ -207,20 +207,22 @@ def _too_large(spec: Spec, i: int, chip: Chip) -> Iterator[Violation]:
 
 
 def _values(spec: Spec, chip: Chip) -> Iterator[Violation]:
-    for i, layer in enumerate(spec.layers):
-        yield from _mixed(spec, i)
-        values = known(layer.arrays())
+    arrays = [layer.arrays() for layer in spec.layers]
+    for i, of_layer in enumerate(arrays):
+        yield from _mixed(arrays, i)
+        values = known(of_layer)
         for name, array in values.items():
             rule = _integers if np.issubdtype(array.dtype, np.integer) else _reals
             yield from rule(spec, chip, i, name, array)
         yield from _bound(spec, i, values)
 
 
-def _mixed(spec: Spec, i: int) -> Iterator[Violation]:
-    arrays = spec.layers[i].arrays()
-    integers = [np.issubdtype(x.dtype, np.integer) for x in spec.arrays().values()]
-    for name, array in arrays.items():
-        if any(integers) and not np.issubdtype(array.dtype, np.integer):
+def _mixed(arrays: Sequence[dict[str, Array]], i: int) -> Iterator[Violation]:
+    every = [array for of_layer in arrays for array in of_layer.values()]
+    if not any(np.issubdtype(array.dtype, np.integer) for array in every):
+        return
+    for name, array in arrays[i].items():
+        if not np.issubdtype(array.dtype, np.integer):
             parameter = f"layers[{i}].{name}"
             message = f"`{parameter}` is {array.dtype}, but a quantised network holds integers only"
             yield Violation(parameter, str(array.dtype), "int32", message)

@@ -1,16 +1,16 @@
 """Events and ticks of one core, each applied on its own: the compiled loop of `simulate_events`.
 
-The loop takes one unit after the other, see `_units`. Of a core it needs the sizes of a few tables
-only, which are padded, so that nearly all cores share one program.
+The loop takes one unit after the other, see `_units`. Of a core it needs arrays of a few sizes
+only, so that nearly all cores share one program.
 
 XLA's CPU backend compiles a loop to one function of machine code if one round of it touches less
 than 1 KiB. Otherwise it calls a function for each operation, which takes ten times as long. Hence
-units of no more than 32 neurons.
+units of 64 neurons, and a byte for what happens to four of them.
 """
 
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,22 @@ from jaxtyping import Array, Int
 from .._family import bounds
 from ._chips import Chip
 from ._spec import Core
-from ._units import LANES, Tables, tables
+from ._units import LANES, tables
 
-_RECORDS = 2**15
-"""Units with spikes that a compiled call returns at most."""
+_UNITS = 2**15
+"""Units of a compiled call, if a tick has no more."""
 
 _WORTH = 2**15
 """Units of a silence from which on it pays to skip ticks."""
 
 _TABLE = 4096
-"""Entries of the smallest table of a compiled call; larger ones are 8 times as long, and so on."""
+"""Entries of the smallest array of a compiled call; larger ones are 8 times as long, and so on."""
+
+_FIRED = np.uint64(0x0F0F0F0F0F0F0F0F)
+"""The bits of eight flags that are spikes; the others are cuts."""
+
+_LANE = np.arange(LANES).reshape(4, 2, 8).T.ravel()
+"""The neuron of each bit of the spikes of a unit."""
 
 
 class Run(NamedTuple):
@@ -57,25 +63,12 @@ class _Rules(NamedTuple):
     zero: bool
 
 
-class _Progress(NamedTuple):
-    """The entry that comes next, how many of its units are done, and the potentials."""
+class _Done(NamedTuple):
+    """Units of a compiled call: the entry of each row, the first neuron of each unit, its flags."""
 
-    entry: Int[Array, ""]
-    unit: Int[Array, ""]
-    vmem: Int[Array, " neurons"]
-
-
-class _Records(NamedTuple):
-    """Units with spikes: which entry, the first neuron, and a bit for each that fired."""
-
-    entry: Int[Array, " records"]
-    neuron: Int[Array, " records"]
-    mask: Int[Array, " records"]
-
-
-_Numbers: TypeAlias = Array | np.ndarray
-
-_Carry: TypeAlias = tuple[_Progress, Array, Array, _Records]
+    entry: Int[np.ndarray, " rows"]
+    neurons: Int[np.ndarray, " units"]
+    flags: Int[Array, "units 16"]
 
 
 def run(
@@ -98,41 +91,39 @@ def run(
     """
     out, height, width = core.output_shape
     ticking = core.bias is not None and bool(np.any(np.asarray(core.bias)))
-    ticks = ticks if ticking else ticks[:0]
     # One entry for each tick and event, in the order of time.
-    at_event = np.arange(len(cause)) + np.searchsorted(ticks, cause, "right")
-    at_tick = np.arange(len(ticks)) + np.searchsorted(cause, ticks)
-    entries = np.empty(len(cause) + len(ticks), np.int32)
-    entries[at_event], entries[at_tick] = place, np.prod(core.input_shape)
-    causes = np.empty(len(entries), np.int64)
-    causes[at_event], causes[at_tick] = cause, ticks
+    at = np.searchsorted(cause, ticks if ticking else ticks[:0])
+    tick = np.prod(core.input_shape)
+    causes, entries = np.insert(cause, at, ticks[: len(at)]), np.insert(place, at, tick)
     loop = _Loop(core, chip, np.asarray(vmem).transpose(1, 2, 0), entries, ticking)
-    for start, stop in _silences(at_event, len(entries), loop.units_of_a_tick):
-        loop.run(start)
-        loop.rest(stop)
+    if ticking:
+        for start, stop in _silences(np.flatnonzero(entries < tick), len(entries), loop.tick):
+            loop.run(start)
+            loop.rest(stop)
     loop.run(len(entries))
-    # Spikes of one entry leave in the order of channel, y and x; most are in order.
-    order = np.arange(out * height * width).reshape(out, -1).T.ravel()
-    bits = len(order).bit_length()
     entry, neuron = loop.spikes()
-    key = np.sort((entry << bits) | order[neuron], kind="stable")
     end = loop.vmem().reshape(height, width, out).transpose(2, 0, 1)
-    return Run(causes[key >> bits], key & ((1 << bits) - 1), end, loop.saturated)
+    return Run(causes[entry], neuron, end, loop.saturated)
 
 
 def _silences(
-    events: Int[np.ndarray, " events"], entries: int, units: int
+    events: Int[np.ndarray, " events"], entries: int, tick: int
 ) -> Iterator[tuple[int, int]]:
     """First and last entry of ticks in a row that are so many that some may be skipped."""
-    if units:
-        edges = np.concatenate([[-1], events, [entries]])
-        for i in np.flatnonzero(np.diff(edges) - 1 >= max(_WORTH // units, 2)):
-            yield int(edges[i]) + 1, int(edges[i + 1])
+    edges = np.concatenate([[-1], events, [entries]])
+    for i in np.flatnonzero(np.diff(edges) - 1 >= max(_WORTH // tick, 2)):
+        yield int(edges[i]) + 1, int(edges[i + 1])
 
 
 class _Loop:
-    """A core on its way through its entries: what happened so far."""
+    """A core on its way through its entries.
 
+    Attributes:
+        tick: number of units of a tick.
+        saturated: number of times that a potential was cut so far.
+    """
+
+    tick: int
     saturated: int
 
     def __init__(
@@ -145,140 +136,166 @@ class _Loop:
     ) -> None:
         low, _ = self._limits = bounds(chip.state_bits)
         self._dtype = np.int16 if chip.state_bits <= 16 else np.int32
-        of_core = tables(core, self._dtype, ticking=ticking)
         self._bias = np.asarray(core.bias, np.int64) if ticking else np.zeros(1, np.int64)
         self._rules = _Rules(
             threshold=int(core.threshold),
             min_vmem=low if core.min_vmem is None else int(core.min_vmem),
             zero=core.reset == "zero",
         )
-        self.units_of_a_tick = int(of_core.stop[-1] - of_core.first[-1])
-        self._size = vmem.size
+        weight, *self._tables = tables(core, self._dtype, ticking=ticking)
+        rows, self._units = self._tables[0].shape
+        places = int(np.prod(core.input_shape))
+        self.tick = (rows - places) * self._units
+        self._entry, self._entries = 0, entries
+        self._before = np.arange(len(entries) + 1)
+        if ticking:
+            self._before[1:] = np.cumsum(np.where(entries < places, 1, rows - places))
+        self._most = max(_UNITS // self._units, rows - places, 1)
         self._cpu = jax.local_devices(backend="cpu")[0]
-        self._fixed = Tables(*map(_padded, of_core)), self._rules, _padded(entries)
-        self._at = self._placed(0, vmem)
-        self._spikes = [(np.zeros(0, np.int64),) * 2]
+        self._weight = jax.device_put(_padded(weight), self._cpu)
+        self._vmem = self._placed(vmem)
+        self._order = np.arange(vmem.size).reshape(vmem.shape[-1], -1).T.ravel()
+        self._bits = vmem.size.bit_length()
+        self._keys = [np.zeros(0, np.int64)]
+        self._done: _Done | None = None
         self.saturated = 0
 
-    def _placed(self, entry: int, vmem: np.ndarray) -> _Progress:
+    def _placed(self, vmem: np.ndarray) -> Array:
         # A unit may reach beyond the last neuron; it changes nothing there.
         flat = _padded(np.pad(vmem.ravel(), (0, LANES)).astype(self._dtype))
-        return _Progress(*jax.device_put((np.int32(entry), np.int32(0), flat), self._cpu))
+        return jax.device_put(flat, self._cpu)
 
     def vmem(self) -> Int[np.ndarray, " neurons"]:
-        return np.asarray(self._at.vmem)[: self._size].astype(np.int32)
+        return np.asarray(self._vmem)[: len(self._order)].astype(np.int32)
 
-    def spikes(self) -> tuple[np.ndarray, ...]:
-        """Entry and neuron of each, in any order."""
-        return tuple(np.concatenate(parts) for parts in zip(*self._spikes, strict=True))
+    def spikes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Entry and neuron of each, in order."""
+        self._take()
+        key = np.concatenate(self._keys)
+        return key >> self._bits, key & ((1 << self._bits) - 1)
 
     def run(self, stop: int) -> None:
         """Apply the entries before `stop`, one by one."""
-        before: list[Any] = []
-        while int(self._at.entry) < stop:
-            args = *self._fixed, np.int32(stop), self._at
+        while self._entry < stop:
+            most = self._before[self._entry] + self._most
+            end = min(int(np.searchsorted(self._before, most, "right")) - 1, stop)
+            entry, row = self._rows(self._entry, end)
+            neurons, weights = (self._of_rows(table, row) for table in self._tables)
+            number = np.int32(row.size * self._units)
             with jax.default_device(self._cpu):
-                self._at, *found = _units(*args, limits=self._limits, capacity=_RECORDS)
-            self._take(*before)  # the compiled call goes on meanwhile
-            before = found
-        self._take(*before)
+                args = self._weight, self._rules, neurons, weights, number, self._vmem
+                self._vmem, flags = _apply(*args, limits=self._limits)
+            self._take()  # the compiled call goes on meanwhile
+            self._entry, self._done = end, _Done(entry, neurons, flags)
 
-    def _take(self, *found: Any) -> None:
-        if not found:
+    def _rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the tables for some entries: the entry of each row, and the row."""
+        entry, row = np.arange(start, stop), self._entries[start:stop]
+        if self.tick:
+            before = self._before[start : stop + 1]
+            entry = np.repeat(entry, np.diff(before))
+            row = row[entry - start] + np.arange(before[0], before[-1]) - self._before[entry]
+        return entry, row
+
+    def _of_rows(self, table: np.ndarray, row: np.ndarray) -> Int[np.ndarray, " units"]:
+        units = np.zeros(_length(self._most * self._units), np.int32)
+        out = units[: row.size * self._units].reshape(-1, self._units)
+        table.take(row, axis=0, out=out, mode="clip")
+        return units
+
+    def _take(self) -> None:
+        """The spikes and cuts of the call before, in order of entry, channel, y and x."""
+        if self._done is None:
             return
-        cut, number, records = found
-        self.saturated += int(cut)
-        entry, neuron, mask = (np.asarray(array)[: int(number)] for array in records)
-        entry, mask = entry.astype(np.int64), mask.view(np.uint32)
-        while len(mask):
-            lowest = mask & -mask
-            self._spikes.append((entry, neuron + np.bitwise_count(lowest - np.uint32(1))))
-            mask = mask ^ lowest
-            more = np.flatnonzero(mask)
-            entry, neuron, mask = entry[more], neuron[more], mask[more]
+        entry, neurons, flags = self._done
+        self._done = None
+        found = np.asarray(flags)[: entry.size * self._units].view(np.uint64)
+        seen = np.flatnonzero((found[:, 0] | found[:, 1]) != 0)
+        found = found.take(seen, axis=0)
+        cut = found & ~_FIRED
+        if cut.any():
+            self.saturated += int(np.bitwise_count(cut).sum())
+            found &= _FIRED
+            fires = np.flatnonzero(found.any(axis=1))
+            seen, found = seen[fires], found[fires]
+        fired = found[:, 0] | (found[:, 1] << np.uint64(4))
+        keys = []
+        entry, neuron = entry[seen // self._units] << self._bits, neurons[seen]
+        while len(fired):
+            lowest = fired & -fired
+            lane = _LANE[np.bitwise_count(lowest - np.uint64(1))]
+            keys.append(entry | self._order[neuron + lane])
+            fired ^= lowest
+            more = np.flatnonzero(fired != 0)
+            entry, neuron, fired = entry[more], neuron[more], fired[more]
+        if keys:
+            self._keys.append(np.sort(np.concatenate(keys), kind="stable"))
 
     def rest(self, stop: int) -> None:
         """Apply ticks up to `stop`; those without a spike at once."""
-        stretch = max(_WORTH // self.units_of_a_tick, 1)
-        while (entry := int(self._at.entry)) < stop:
+        stretch = max(_WORTH // self.tick, 1)
+        while self._entry < stop:
             vmem = self.vmem().reshape(-1, len(self._bias)).astype(np.int64)
-            ticks, vmem, cut = _skip(self._rules, self._bias, self._limits, vmem, stop - entry)
-            self._at = self._placed(entry + ticks, vmem)
+            most = stop - self._entry
+            ticks, vmem, cut = _skip(self._rules, self._bias, self._limits, vmem, most)
+            self._vmem = self._placed(vmem)
+            self._entry += ticks
             self.saturated += cut
-            self.run(min(entry + ticks + stretch, stop))
+            self.run(min(self._entry + stretch, stop))
 
 
-@functools.partial(jax.jit, static_argnames=("limits", "capacity"))
-def _units(
-    tables: Tables,
+@functools.partial(jax.jit, static_argnames="limits")
+def _apply(
+    weight: Int[Array, " weights"],
     rules: _Rules,
-    entries: Int[Array, " entries"],
-    stop: Int[Array, ""],
-    start: _Progress,
+    neurons: Int[Array, " units"],
+    weights: Int[Array, " units"],
+    number: Int[Array, ""],
+    vmem: Int[Array, " neurons"],
     *,
     limits: tuple[int, int],
-    capacity: int,
-) -> tuple[_Progress, Int[Array, ""], Int[Array, ""], _Records]:
-    """Units one by one, up to the entry `stop` or until the records are full.
+) -> tuple[Int[Array, " neurons"], Int[Array, "units 16"]]:
+    """So many units, one by one: the potentials after them, and the flags of each."""
+    none = jnp.iinfo(weight.dtype).min
 
-    Returns:
-        Where it ended, how often a potential was cut, the number of records, and these.
-    """
-    none = jnp.iinfo(tables.weight.dtype).min
-
-    def look(vmem: Array, neuron: Array, weight: Array) -> tuple[Array, ...]:
+    def look(vmem: Array, unit: Array, neuron: Array) -> tuple[Array, ...]:
         old = _part(vmem, neuron, LANES)
-        added = _part(tables.weight, weight, LANES)
+        added = _part(weight, _part(weights, unit, 1)[0], LANES)
         total = old.astype(jnp.int32) + added.astype(jnp.int32)
-        charged = jnp.clip(total, *limits)
-        return old, added != none, total != charged, charged
+        charged = jnp.clip(total, *limits).astype(old.dtype)
+        return old, added != none, charged - old != added, charged
 
-    def one(carry: _Carry) -> _Carry:
-        (entry, unit, vmem), cut, number, records = carry
-        place = _at(entries, entry)
-        at = _at(tables.first, place) + unit
-        neuron = _at(tables.neuron, place) + _at(tables.neurons, at)
-        weight = _at(tables.row, place) + _at(tables.weights, at)
-
-        _, valid, is_cut, charged = look(vmem, neuron, weight)
-        fired = (valid & (charged >= rules.threshold)).astype(jnp.int32)
-        mask = jnp.sum(fired << lax.iota(jnp.int32, LANES), dtype=jnp.int32)
-        cut = cut + jnp.sum((valid & is_cut).astype(jnp.int32), dtype=jnp.int32)
-        seen = entry, neuron, mask
-        records = _Records(*(_put(r, x[None], number) for r, x in zip(records, seen, strict=True)))
-        number = number + (mask != 0).astype(jnp.int32)
-
+    def one(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        unit, vmem, flags = carry
+        neuron = _part(neurons, unit, 1)[0]
+        _, valid, cut, charged = look(vmem, unit, neuron)
+        flags = _put(flags, _flags(valid & (charged >= rules.threshold), valid & cut), unit)
         # Adds 0, which makes the update wait until the old potentials are read: no copy is needed.
-        neuron = neuron + jnp.minimum(number | cut, 0)
-        old, valid, _, charged = look(vmem, neuron, weight)
+        neuron = neuron + (flags[0, 0] >> 8).astype(jnp.int32)
+        old, valid, _, charged = look(vmem, unit, neuron)
         spent = jnp.where(rules.zero, charged, rules.threshold)
         after = jnp.where(charged >= rules.threshold, charged - spent, charged)
-        after = jnp.maximum(after, rules.min_vmem).astype(old.dtype)
-        vmem = _put(vmem, jnp.where(valid, after, old), neuron)
+        after = old + jnp.where(valid, jnp.maximum(after, rules.min_vmem) - old, 0)
+        return unit + 1, _put(vmem, after, neuron), flags
 
-        last = at + 1 == _at(tables.stop, place)
-        unit = jnp.where(last, 0, unit + 1)
-        return _Progress(entry + last.astype(jnp.int32), unit, vmem), cut, number, records
-
-    def goes_on(carry: _Carry) -> Array:
-        at, _, number, _ = carry
-        return (at.entry < stop) & (number < capacity)
-
-    nothing = jnp.int32(0)
-    records = _Records(*(jnp.zeros(capacity, jnp.int32) for _ in range(3)))
-    return lax.while_loop(goes_on, one, (start, nothing, nothing, records))
+    flags = jnp.zeros((len(neurons), 16), jnp.uint8)
+    return lax.while_loop(lambda at: at[0] < number, one, (jnp.int32(0), vmem, flags))[1:]
 
 
-def _part(values: _Numbers, start: Array, size: int) -> Array:
+def _flags(fired: Array, cut: Array) -> Int[Array, "1 16"]:
+    """Bit k of number j: neuron 16*k + j fired; bit k + 4: it was cut."""
+    both = (fired.astype(jnp.int16) | (cut.astype(jnp.int16) << 4)).reshape(4, 16)
+    number = jnp.sum(both << lax.iota(jnp.int16, 4)[:, None], axis=0, dtype=jnp.int16)
+    return number.astype(jnp.uint8)[None]
+
+
+def _part(values: Array, start: Array, size: int) -> Array:
     return lax.dynamic_slice(values, (start,), (size,), allow_negative_indices=False)
 
 
-def _at(values: _Numbers, index: Array) -> Array:
-    return _part(values, index, 1)[0]
-
-
 def _put(values: Array, part: Array, start: Array) -> Array:
-    return lax.dynamic_update_slice(values, part, (start,), allow_negative_indices=False)
+    at = (start, *(jnp.int32(0) for _ in part.shape[1:]))
+    return lax.dynamic_update_slice(values, part, at, allow_negative_indices=False)
 
 
 def _skip(
@@ -305,7 +322,11 @@ def _skip(
 
 def _padded(values: np.ndarray) -> np.ndarray:
     """An array of one of a few lengths, each of which is compiled for."""
+    return np.pad(values, (0, _length(len(values)) - len(values)))
+
+
+def _length(least: int) -> int:
     size = _TABLE
-    while size < len(values):
+    while size < least:
         size *= 8
-    return np.pad(values, (0, size - len(values)))
+    return size

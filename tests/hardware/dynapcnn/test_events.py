@@ -16,8 +16,9 @@ from snnjax.hardware.dynapcnn import (
     _visit,
     simulate_events,
 )
+from snnjax.hardware.dynapcnn._units import LANES
 
-from .architectures import ARCHITECTURES, made
+from .architectures import ARCHITECTURES, core as drawn_core, made
 from .reference import run_events
 
 NETWORKS = 50  # for each of ARCHITECTURES
@@ -64,12 +65,24 @@ def test_random_networks_match_plain_python_event_for_event(name):
 
 
 def test_events_in_several_calls_of_the_kernel(monkeypatch):
-    monkeypatch.setattr(_visit, "_RECORDS", 7)
+    monkeypatch.setattr(_visit, "_UNITS", 7)
     monkeypatch.setattr(_visit, "_WORTH", 1)
     for seed in range(4):
         spec, events, period = drawn("branched", seed)
         log = run_events(spec, events, period)
         assert_same(simulate_events(spec, events, bias_period=period), *log, spec)
+
+
+def test_rows_of_neurons_that_take_several_units():
+    rng = np.random.default_rng(0)
+    wide = drawn_core(rng, 2, 30, 3, (5, 5), bias=True, padding=(1, 1))
+    assert wide.output_shape[0] * 3 > LANES
+    places = [rng.integers(0, size, EVENTS) for size in wide.input_shape]
+    events = Events(np.sort(rng.integers(0, 30, EVENTS)), *places)
+    spec = Spec((wide,), chip=SPECK_2F)
+    trace = simulate_events(spec, events, bias_period=5, start=0)
+    assert_same(trace, *run_events(spec, events, 5), spec)
+    assert len(trace.events[0].time) > 100
 
 
 def test_one_spike_for_each_event_and_the_rest_waits(make_spec):
