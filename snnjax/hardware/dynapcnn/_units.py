@@ -1,21 +1,44 @@
-"""A core in flat tables, for the loop of `_visit`.
+"""A core in flat tables, and the compiled loop over its units.
 
 Neurons lie in the order of y, x and channel. So an event reaches a few rows of neurons, each of
 which is contiguous. A unit is a piece of such a row: 64 potentials, and 64 weights that are added
 to them. Every place of the input map has equally many units. A tick is the units that cover the
-whole core, in as many rows of the tables as it takes.
+whole core, in as many rows of the tables as it takes. Of a core, the loop needs arrays of a few
+sizes only, so that nearly all cores share one program.
+
+XLA's CPU backend compiles a loop to one function of machine code if one round of it touches less
+than 1 KiB. Otherwise it calls a function for each operation, which takes ten times as long. Hence
+units of no more than 64 neurons, and a byte for what happens to four of them.
 """
 
+import functools
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jax import lax
+from jaxtyping import Array, Int
 
 from . import _kernel
 from ._spec import Core
 
 LANES = 64
 """Neurons of a unit."""
+
+FIRED = np.uint64(0x0F0F0F0F0F0F0F0F)
+"""The bits of eight flags that are spikes; the others are cuts."""
+
+LANE = np.arange(LANES).reshape(4, 2, 8).T.ravel()
+"""The neuron of each bit of the spikes of a unit."""
+
+
+class Rules(NamedTuple):
+    """The numbers of a core: what a spike takes off is the threshold, or everything if `zero`."""
+
+    threshold: int
+    min_vmem: int
+    zero: bool
 
 
 class Tables(NamedTuple):
@@ -74,3 +97,57 @@ def _in_units(weight: np.ndarray, none: int) -> np.ndarray:
     """Weights along the last axis, filled up to whole units."""
     spare = -weight.shape[-1] % LANES
     return np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, spare)], constant_values=none)
+
+
+@functools.partial(jax.jit, static_argnames="limits")
+def apply(
+    weight: Int[Array, " weights"],
+    rules: Rules,
+    neurons: Int[Array, " units"],
+    weights: Int[Array, " units"],
+    number: Int[Array, ""],
+    vmem: Int[Array, " neurons"],
+    *,
+    limits: tuple[int, int],
+) -> tuple[Int[Array, " neurons"], Int[Array, "units 16"]]:
+    """So many units, one by one: the potentials after them, and the flags of each."""
+    none = jnp.iinfo(weight.dtype).min
+
+    def look(vmem: Array, unit: Array, neuron: Array) -> tuple[Array, ...]:
+        old = _part(vmem, neuron, LANES)
+        added = _part(weight, _part(weights, unit, 1)[0], LANES)
+        total = old.astype(jnp.int32) + added.astype(jnp.int32)
+        charged = jnp.clip(total, *limits).astype(old.dtype)
+        return old, added != none, charged - old != added, charged
+
+    def one(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        unit, vmem, flags = carry
+        neuron = _part(neurons, unit, 1)[0]
+        _, valid, cut, charged = look(vmem, unit, neuron)
+        flags = _put(flags, _flags(valid & (charged >= rules.threshold), valid & cut), unit)
+        # Adds 0, which makes the update wait until the old potentials are read: no copy is needed.
+        neuron = neuron + (flags[0, 0] >> 8).astype(jnp.int32)
+        old, valid, _, charged = look(vmem, unit, neuron)
+        spent = jnp.where(rules.zero, charged, rules.threshold)
+        after = jnp.where(charged >= rules.threshold, charged - spent, charged)
+        after = old + jnp.where(valid, jnp.maximum(after, rules.min_vmem) - old, 0)
+        return unit + 1, _put(vmem, after, neuron), flags
+
+    flags = jnp.zeros((len(neurons), 16), jnp.uint8)
+    return lax.while_loop(lambda at: at[0] < number, one, (jnp.int32(0), vmem, flags))[1:]
+
+
+def _flags(fired: Array, cut: Array) -> Int[Array, "1 16"]:
+    """Bit k of number j: neuron 16*k + j fired; bit k + 4: it was cut."""
+    both = (fired.astype(jnp.int16) | (cut.astype(jnp.int16) << 4)).reshape(4, 16)
+    number = jnp.sum(both << lax.iota(jnp.int16, 4)[:, None], axis=0, dtype=jnp.int16)
+    return number.astype(jnp.uint8)[None]
+
+
+def _part(values: Array, start: Array, size: int) -> Array:
+    return lax.dynamic_slice(values, (start,), (size,), allow_negative_indices=False)
+
+
+def _put(values: Array, part: Array, start: Array) -> Array:
+    at = (start, *(jnp.int32(0) for _ in part.shape[1:]))
+    return lax.dynamic_update_slice(values, part, at, allow_negative_indices=False)

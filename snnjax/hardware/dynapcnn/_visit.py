@@ -1,27 +1,19 @@
-"""Events and ticks of one core, each applied on its own: the compiled loop of `simulate_events`.
+"""Events and ticks of one core, each applied on its own, for `simulate_events`.
 
-The loop takes one unit after the other, see `_units`. Of a core it needs arrays of a few sizes
-only, so that nearly all cores share one program.
-
-XLA's CPU backend compiles a loop to one function of machine code if one round of it touches less
-than 1 KiB. Otherwise it calls a function for each operation, which takes ten times as long. Hence
-units of 64 neurons, and a byte for what happens to four of them.
+Events and ticks become units, which a compiled loop takes one after the other, see `_units`.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Int
 
 from .._family import bounds
 from ._chips import Chip
 from ._spec import Core
-from ._units import LANES, tables
+from ._units import FIRED, LANE, LANES, Rules, apply, tables
 
 _UNITS = 2**15
 """Units of a compiled call, if a tick has no more."""
@@ -31,12 +23,6 @@ _WORTH = 2**15
 
 _TABLE = 4096
 """Entries of the smallest array of a compiled call; larger ones are 8 times as long, and so on."""
-
-_FIRED = np.uint64(0x0F0F0F0F0F0F0F0F)
-"""The bits of eight flags that are spikes; the others are cuts."""
-
-_LANE = np.arange(LANES).reshape(4, 2, 8).T.ravel()
-"""The neuron of each bit of the spikes of a unit."""
 
 
 class Run(NamedTuple):
@@ -53,14 +39,6 @@ class Run(NamedTuple):
     neuron: Int[np.ndarray, " spikes"]
     vmem: Int[np.ndarray, "out y x"]
     saturated: int
-
-
-class _Rules(NamedTuple):
-    """The numbers of a core: what a spike takes off is the threshold, or everything if `zero`."""
-
-    threshold: int
-    min_vmem: int
-    zero: bool
 
 
 class _Done(NamedTuple):
@@ -137,7 +115,7 @@ class _Loop:
         low, _ = self._limits = bounds(chip.state_bits)
         self._dtype = np.int16 if chip.state_bits <= 16 else np.int32
         self._bias = np.asarray(core.bias, np.int64) if ticking else np.zeros(1, np.int64)
-        self._rules = _Rules(
+        self._rules = Rules(
             threshold=int(core.threshold),
             min_vmem=low if core.min_vmem is None else int(core.min_vmem),
             zero=core.reset == "zero",
@@ -184,7 +162,7 @@ class _Loop:
             number = np.int32(row.size * self._units)
             with jax.default_device(self._cpu):
                 args = self._weight, self._rules, neurons, weights, number, self._vmem
-                self._vmem, flags = _apply(*args, limits=self._limits)
+                self._vmem, flags = apply(*args, limits=self._limits)
             self._take()  # the compiled call goes on meanwhile
             self._entry, self._done = end, _Done(entry, neurons, flags)
 
@@ -212,10 +190,10 @@ class _Loop:
         found = np.asarray(flags)[: entry.size * self._units].view(np.uint64)
         seen = np.flatnonzero((found[:, 0] | found[:, 1]) != 0)
         found = found.take(seen, axis=0)
-        cut = found & ~_FIRED
+        cut = found & ~FIRED
         if cut.any():
             self.saturated += int(np.bitwise_count(cut).sum())
-            found &= _FIRED
+            found &= FIRED
             fires = np.flatnonzero(found.any(axis=1))
             seen, found = seen[fires], found[fires]
         fired = found[:, 0] | (found[:, 1] << np.uint64(4))
@@ -223,7 +201,7 @@ class _Loop:
         entry, neuron = entry[seen // self._units] << self._bits, neurons[seen]
         while len(fired):
             lowest = fired & -fired
-            lane = _LANE[np.bitwise_count(lowest - np.uint64(1))]
+            lane = LANE[np.bitwise_count(lowest - np.uint64(1))]
             keys.append(entry | self._order[neuron + lane])
             fired ^= lowest
             more = np.flatnonzero(fired != 0)
@@ -244,62 +222,8 @@ class _Loop:
             self.run(min(self._entry + stretch, stop))
 
 
-@functools.partial(jax.jit, static_argnames="limits")
-def _apply(
-    weight: Int[Array, " weights"],
-    rules: _Rules,
-    neurons: Int[Array, " units"],
-    weights: Int[Array, " units"],
-    number: Int[Array, ""],
-    vmem: Int[Array, " neurons"],
-    *,
-    limits: tuple[int, int],
-) -> tuple[Int[Array, " neurons"], Int[Array, "units 16"]]:
-    """So many units, one by one: the potentials after them, and the flags of each."""
-    none = jnp.iinfo(weight.dtype).min
-
-    def look(vmem: Array, unit: Array, neuron: Array) -> tuple[Array, ...]:
-        old = _part(vmem, neuron, LANES)
-        added = _part(weight, _part(weights, unit, 1)[0], LANES)
-        total = old.astype(jnp.int32) + added.astype(jnp.int32)
-        charged = jnp.clip(total, *limits).astype(old.dtype)
-        return old, added != none, charged - old != added, charged
-
-    def one(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        unit, vmem, flags = carry
-        neuron = _part(neurons, unit, 1)[0]
-        _, valid, cut, charged = look(vmem, unit, neuron)
-        flags = _put(flags, _flags(valid & (charged >= rules.threshold), valid & cut), unit)
-        # Adds 0, which makes the update wait until the old potentials are read: no copy is needed.
-        neuron = neuron + (flags[0, 0] >> 8).astype(jnp.int32)
-        old, valid, _, charged = look(vmem, unit, neuron)
-        spent = jnp.where(rules.zero, charged, rules.threshold)
-        after = jnp.where(charged >= rules.threshold, charged - spent, charged)
-        after = old + jnp.where(valid, jnp.maximum(after, rules.min_vmem) - old, 0)
-        return unit + 1, _put(vmem, after, neuron), flags
-
-    flags = jnp.zeros((len(neurons), 16), jnp.uint8)
-    return lax.while_loop(lambda at: at[0] < number, one, (jnp.int32(0), vmem, flags))[1:]
-
-
-def _flags(fired: Array, cut: Array) -> Int[Array, "1 16"]:
-    """Bit k of number j: neuron 16*k + j fired; bit k + 4: it was cut."""
-    both = (fired.astype(jnp.int16) | (cut.astype(jnp.int16) << 4)).reshape(4, 16)
-    number = jnp.sum(both << lax.iota(jnp.int16, 4)[:, None], axis=0, dtype=jnp.int16)
-    return number.astype(jnp.uint8)[None]
-
-
-def _part(values: Array, start: Array, size: int) -> Array:
-    return lax.dynamic_slice(values, (start,), (size,), allow_negative_indices=False)
-
-
-def _put(values: Array, part: Array, start: Array) -> Array:
-    at = (start, *(jnp.int32(0) for _ in part.shape[1:]))
-    return lax.dynamic_update_slice(values, part, at, allow_negative_indices=False)
-
-
 def _skip(
-    rules: _Rules,
+    rules: Rules,
     bias: Int[np.ndarray, " out"],
     limits: tuple[int, int],
     vmem: Int[np.ndarray, "places out"],
