@@ -83,8 +83,11 @@ def scan(
     if _has_reverse_rules(converted.jaxpr):
         # jax cannot vmap a `custom_vjp` function inside our `custom_jvp` rule.
         return _plain(_checkpointed(step), state, inputs, held, record)
-    if weights is None and not record and _may_be_cut(converted, state, inputs):
-        return (*_cut(converted, state, inputs), None)
+    if weights is None and _may_be_cut(converted, state, inputs):
+        if not record:
+            return (*_cut(converted, state, inputs), None)
+        if _time_loop.has_kernels():
+            return _cut_recorded(converted, state, inputs)
     return _scan(converted, state, inputs, held, record=record, feedback=feedback)
 
 
@@ -138,6 +141,18 @@ def _cut(converted: Any, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree]
     loop = _time_loop.Loop(step, plain, types[0], types[1], outputs, types[2])
     final, ys = _time_loop.run(loop, *leaves)
     return jax.tree.unflatten(structures[1], final), jax.tree.unflatten(of_outputs, ys)
+
+
+def _cut_recorded(converted: Any, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+    """The same with the states after every step, which are outputs as well."""
+
+    def recorded(state: PyTree, x: PyTree) -> tuple[PyTree, tuple[PyTree, PyTree]]:
+        after, y = converted(state, x)
+        return after, (y, after)
+
+    whole = eqx.filter_closure_convert(recorded, state, one_of(inputs))
+    final, (outputs, states) = _cut(whole, state, inputs)
+    return final, outputs, states
 
 
 def _has_reverse_rules(jaxpr: Jaxpr) -> bool:

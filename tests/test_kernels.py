@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnjax import LIF, Izhikevich, Leaky, _time_loop
+from snnjax import LIF, Izhikevich, Leaky, _time_loop, record
 from snnjax._time_loop import _blocks, _kernels
 from snnjax._time_loop._neurons import Neurons, fits
 from snnjax.scan import scan
@@ -167,6 +167,24 @@ def test_programs_for_gpus_have_kernels(make, monkeypatch):
     for platform, count in (("cuda", 2), ("cpu", 0)):
         text = traced.lower(lowering_platforms=(platform,)).as_text()
         assert text.count("stablehlo.custom_call @mosaic_gpu") == count
+
+
+@needs_kernels
+def test_recorded_states(kernels, monkeypatch):
+    layer = Leaky(5, 0.8)
+    x = draw(2, 4, 5)
+
+    def loss(x):
+        y, _, records = jax.vmap(lambda x: record(layer, x))(x)
+        return sum(jnp.sum(jnp.sin(r)) for r in records.values()) + y.sum(), (y, records)
+
+    derived = jax.value_and_grad(loss, has_aux=True)
+    (_, made), grads = derived(x)
+    assert len(kernels) == 2
+    monkeypatch.setattr(_kernels, "are_there", lambda: False)
+    (_, wanted), plain_grads = derived(x)
+    close(made, wanted, 1e-6)
+    close(grads, plain_grads, 3e-6)
 
 
 @needs_kernels

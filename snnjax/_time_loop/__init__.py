@@ -6,4 +6,4 @@ docs/time_loop.md derives them.
 """
 
 from ._blocks import Loop as Loop
-from ._primitives import is_of_use as is_of_use, run as run
+from ._primitives import has_kernels as has_kernels, is_of_use as is_of_use, run as run

@@ -33,9 +33,14 @@ SOME_BYTES = 2**20
 """The same, from which on a loop in place pays, which spares copies with the time first."""
 
 
+def has_kernels() -> bool:
+    """Whether a loop is one kernel on the device at hand."""
+    return _kernels.are_there()
+
+
 def is_of_use() -> bool:
     """Whether these primitives do more than `lax.scan` on the devices at hand."""
-    return jax.default_backend() == "cpu" or _kernels.are_there()
+    return jax.default_backend() == "cpu" or has_kernels()
 
 
 def run(loop: Loop, parameters: Arrays, state: Arrays, inputs: Arrays) -> tuple[Arrays, Arrays]:
