@@ -143,6 +143,7 @@ class LIF(Neuron):
         fire: Firing,
         hook: Hook,
     ) -> tuple[lif.LIFState, FloatArray]:
+        x = x.reshape(*self.shape, self.synapses)
         return lif.step(params, state, x, fire=fire, hook=hook)
 
     def rest(self) -> lif.LIFState:
@@ -159,7 +160,8 @@ class LIF(Neuron):
                 f"`x` must have the shape {wanted} for neurons of the shape {self.shape} with "
                 f"{self.synapses} synapse(s) each; got {x.shape}"
             )
-        current = x.reshape(x.shape[0], *split)
+        # `jax.vmap` of a reshape puts the batch before the time. So one synapse is left to a step.
+        current = x if self.synapses == 1 else x.reshape(x.shape[0], *split)
         if self.noise_std == 0:
             return current, {}
         if key is None:
