@@ -106,6 +106,7 @@ def _rockpool(x: jax.Array, labels: jax.Array, hidden: tuple[int, ...]) -> Calla
         from rockpool.nn.networks import SynNet as RockpoolSynNet
     except ImportError:
         return None
+    torch.set_num_threads(1)  # its arrays are small; on a loaded machine two threads wait
     constants = [2, 4, 8][: len(hidden)]
     network = RockpoolSynNet(10, x.shape[-1], list(hidden), time_constants_per_layer=constants)
     optimizer = torch.optim.Adam(network.parameters().astorch(), 1e-3)
