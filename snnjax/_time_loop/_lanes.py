@@ -82,11 +82,9 @@ def is_of_neurons(kind: Any, neurons: Shape) -> bool:
     Along the others it has size 1. Neurons share an array that has none of the axes.
     """
     own = kind.shape[: len(neurons)]
-    if own == neurons:
-        return True
-    pairs = list(zip(own, neurons, strict=False))
-    fits = len(own) == len(neurons) and all(size in (1, n) for size, n in pairs)
-    return fits and any(size == n > 1 for size, n in pairs)
+    sizes = list(zip(own, neurons, strict=False))
+    fits = len(own) == len(neurons) and all(size in (1, n) for size, n in sizes)
+    return own == neurons or (fits and any(size == n > 1 for size, n in sizes))
 
 
 def entries(kind: Any, neurons: Shape) -> Shape:
@@ -162,21 +160,22 @@ class _Program:
         return self.run(program, [lane for lanes in given for lane in lanes])
 
     def _each(self, equation: Any, given: list[Lanes]) -> Lanes:
-        """An operation on each entry of arrays of one shape. A scalar goes with all entries."""
-        (out,) = equation.outvars
-        count = self._count(out)
+        """An operation on each entry. An axis of size 1 goes with one of any size."""
+        operation, (out,) = _operation(equation), equation.outvars
         if out.aval.dtype not in (jnp.float32, jnp.int32, jnp.bool_):
             raise NotByLanes
-        for x, lanes in zip(equation.invars, given, strict=True):
-            one = x.aval.shape == ()
-            if not one and self._is_of_neurons(x) != self._is_of_neurons(out):
-                raise NotByLanes
-            if len(lanes) not in ((1, count) if one else (count,)):
-                raise NotByLanes
-        operation = _operation(equation)
+        pairs = list(zip(equation.invars, given, strict=True))
+        rows = [self._as_broad_as(out, x, lanes) for x, lanes in pairs]
         kinds = [x.aval.dtype for x in equation.invars]
-        rows = [lanes * count if len(lanes) < count else lanes for lanes in given]
         return [_apply(operation, kinds, entry) for entry in zip(*rows, strict=True)]
+
+    def _as_broad_as(self, out: Any, x: Any, lanes: Lanes) -> Lanes:
+        shape, skipped = x.aval.shape, self._skipped(out)
+        if self._is_of_neurons(x) and not self._is_of_neurons(out):
+            raise NotByLanes
+        if not self._is_of_neurons(x) and set(shape[:skipped]) - {1}:
+            raise NotByLanes
+        return _broadcast(lanes, shape[skipped:], self._entries(out))
 
     def _with_rule(self, equation: Any, given: list[Lanes]) -> Lanes:
         """A call with a derivative of its own, whose rule becomes a program as well."""
@@ -242,8 +241,7 @@ class _Program:
                 shape[place - skipped] = size
             elif size != 1:
                 raise NotByLanes
-        which = np.broadcast_to(np.arange(len(lanes)).reshape(shape), self._entries(out))
-        return [lanes[i] for i in which.flat]
+        return _broadcast(lanes, shape, self._entries(out))
 
     def _slice(self, equation: Any, lanes: Lanes) -> Lanes:
         """A part along axes that are none of the neurons'."""
@@ -273,6 +271,11 @@ def _alone(equation: Any) -> Callable[..., Any]:
     )  # fmt: skip
     run = jaxpr_as_fun(ClosedJaxpr(jaxpr, ()))
     return lambda *args: run(*only(is_given, args))
+
+
+def _broadcast(lanes: Lanes, shape: Sequence[int], wanted: Shape) -> Lanes:
+    """Lanes of entries of one shape as those of another."""
+    return [lanes[i] for i in np.broadcast_to(np.arange(len(lanes)).reshape(shape), wanted).flat]
 
 
 def _operation(equation: Any) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from typing import ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Int
 
 P = ParamSpec("P")
@@ -30,10 +29,10 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def to_halves(x: Int[Array, "*shape"]) -> Int[Array, "*shape 2"]:
-    """Integers of 64 bits as two of 32."""
-    return lax.bitcast_convert_type(x, jnp.int32)
+    """Integers of 64 bits as two of 32, the lower half first."""
+    return jnp.stack([x.astype(jnp.int32), (x >> 32).astype(jnp.int32)], -1)
 
 
 def from_halves(x: Int[Array, "*shape 2"]) -> Int[Array, "*shape"]:
     """The reverse of `to_halves`."""
-    return lax.bitcast_convert_type(x, jnp.int64)
+    return (x[..., 1].astype(jnp.int64) << 32) | (x[..., 0].astype(jnp.int64) & 0xFFFFFFFF)
