@@ -103,7 +103,7 @@ def forward(loop: Loop, given: Sequence[Axes], made: Sequence[Axes], *operands: 
     """Last state, outputs and, if `made` has places for them, the states before each block.
 
     Args:
-        loop: a loop that has them.
+        loop: a loop whose step `fits`.
         given: mapped axes of the operands.
         made: mapped axes of the results.
         operands: parameters, state and inputs.
@@ -161,7 +161,7 @@ def backward(
     """Gradients by those of parameters, state and inputs that are changing.
 
     Args:
-        loop: a loop that has them.
+        loop: a loop whose step `fits`.
         changing: what has a gradient.
         given: mapped axes of the operands.
         made: mapped axes of the gradients.
