@@ -1,5 +1,6 @@
 """Settings that every test runs under."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import jax
+import jaxlib.version
 import pytest
 
 from snnjax.cli._compiled import processor
@@ -54,8 +56,11 @@ def pytest_configure(config):
         # Compiling is most of what the default and the slow tests do. XLA's own passes, which
         # decide the operations and their order, are the same; only the machine code is less
         # optimised. Long tests want fast programs instead.
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}"
+        flags = ["--xla_backend_optimization_level=0", "--xla_cpu_parallel_codegen_split_count=1"]
+        if jaxlib.version.__version_info__ < (0, 11):
+            # The older emitter of machine code needs half the time. Later versions have one only.
+            flags.append("--xla_cpu_use_fusion_emitters=false")
+        os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
         keep_compiled_programs(config.cache.mkdir("jax"))
 
@@ -89,6 +94,11 @@ def spread(items, count):
 
 def without(items, some):
     return [item for item in items if item not in some]
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what modules and tests hold: all of it stays to the end."""
+    gc.freeze()
 
 
 def pytest_report_header():
