@@ -1,12 +1,11 @@
 """The layout of the package: who imports whom, and how long files and functions are."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 import snnjax
 
@@ -50,9 +49,8 @@ NEEDS_OPTIONAL = {"cli", "report", "viz"}
 MAX_LINES_OF_FILE = 320
 MAX_LINES_OF_FUNCTION = 60
 
-each_file = pytest.mark.parametrize("path", FILES, ids=str)
 
-
+@functools.cache
 def parse(path):
     return ast.parse((ROOT / path).read_text())
 
@@ -61,6 +59,12 @@ def module_name(path):
     """`("nn", "_lif")` for nn/_lif.py, `("nn",)` for nn/__init__.py, `()` for __init__.py."""
     parts = path.with_suffix("").parts
     return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def offences(find, files=FILES):
+    """The files in which `find` finds something, and what it finds."""
+    found = {str(path): list(find(path)) for path in files}
+    return {path: every for path, every in found.items() if every}
 
 
 MODULES = {module_name(path) for path in FILES}
@@ -101,20 +105,25 @@ def test_every_module_has_a_row():
     assert {module[0] for module in MODULES if module} <= set(ROW)
 
 
-# The package's own __init__ takes the public names from every row.
-@pytest.mark.parametrize("path", [path for path in FILES if module_name(path)], ids=str)
-def test_a_module_imports_only_from_rows_above_its_own(path):
-    unit = module_name(path)[0]
-    targets = set(own_imports(path))
-    assert () not in targets, "imports names through the package itself, not from where they are"
-    row = ROW[unit] + (unit == "cli")  # the command line ties its siblings together
-    others = {target for target in targets if target[0] != unit}
-    assert not [target for target in others if ROW[target[0]] >= row]
+def test_a_module_imports_only_from_rows_above_its_own():
+    def others(path):
+        unit = module_name(path)[0]
+        row = ROW[unit] + (unit == "cli")  # the command line ties its siblings together
+        for target in set(own_imports(path)):
+            if target == ():
+                yield "names through the package itself, not from where they are"
+            elif target[0] != unit and ROW[target[0]] >= row:
+                yield ".".join(target)
+
+    # The package's own __init__ takes the public names from every row.
+    assert offences(others, [path for path in FILES if module_name(path)]) == {}
 
 
-@each_file
-def test_a_module_imports_its_own_package_by_relative_names_only(path):
-    assert "snnjax" not in absolute_imports(ast.walk(parse(path)))
+def test_a_module_imports_its_own_package_by_relative_names_only():
+    def absolute(path):
+        return [name for name in absolute_imports(ast.walk(parse(path))) if name == "snnjax"]
+
+    assert offences(absolute) == {}
 
 
 def test_no_modules_import_each_other_in_a_circle():
@@ -123,30 +132,38 @@ def test_no_modules_import_each_other_in_a_circle():
     assert set(order) == MODULES
 
 
-@each_file
-def test_a_private_module_is_imported_only_within_its_folder(path):
-    folder = path.parts[:-1]
-    for target in own_imports(path):
-        first = next((i for i, part in enumerate(target) if part.startswith("_")), len(target))
-        owner = target[:first]
-        assert first == len(target) or folder[: len(owner)] == owner, ".".join(target)
+def test_a_private_module_is_imported_only_within_its_folder():
+    def foreign(path):
+        folder = path.parts[:-1]
+        for target in own_imports(path):
+            first = next((i for i, part in enumerate(target) if part.startswith("_")), len(target))
+            owner = target[:first]
+            if first < len(target) and folder[: len(owner)] != owner:
+                yield ".".join(target)
+
+    assert offences(foreign) == {}
 
 
-@each_file
-def test_docstrings_begin_with_a_thing_or_an_action(path):
+def test_docstrings_begin_with_a_thing_or_an_action():
     """Not with a question word, which makes a sentence that is read twice."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef
-    nodes = [node for node in ast.walk(parse(path)) if isinstance(node, documented)]
-    docstrings = [ast.get_docstring(node) or "" for node in nodes]
     starts = ("What ", "Where ", "Which ", "Whatever ")
-    assert not [text.splitlines()[0] for text in docstrings if text.startswith(starts)]
+
+    def questions(path):
+        nodes = [node for node in ast.walk(parse(path)) if isinstance(node, documented)]
+        docstrings = [ast.get_docstring(node) or "" for node in nodes]
+        return [text.splitlines()[0] for text in docstrings if text.startswith(starts)]
+
+    assert offences(questions) == {}
 
 
-@each_file
-def test_optional_packages_are_imported_where_they_are_used(path):
-    unit = (module_name(path) or ("__init__",))[0]
-    at_import = set(absolute_imports(outside_of_functions(parse(path))))
-    assert unit in NEEDS_OPTIONAL or not at_import & OPTIONAL
+def test_optional_packages_are_imported_where_they_are_used():
+    def optional(path):
+        unit = (module_name(path) or ("__init__",))[0]
+        at_import = set(absolute_imports(outside_of_functions(parse(path))))
+        return () if unit in NEEDS_OPTIONAL else at_import & OPTIONAL
+
+    assert offences(optional) == {}
 
 
 def test_importing_snnjax_imports_no_optional_package():
@@ -156,9 +173,9 @@ def test_importing_snnjax_imports_no_optional_package():
     assert not OPTIONAL & set(loaded.decode().split())
 
 
-@each_file
-def test_files_are_short(path):
-    assert len((ROOT / path).read_text().splitlines()) <= MAX_LINES_OF_FILE
+def test_files_are_short():
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in FILES}
+    assert {path: n for path, n in lengths.items() if n > MAX_LINES_OF_FILE} == {}
 
 
 def body_lines(function):
@@ -169,8 +186,9 @@ def body_lines(function):
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
 
-@each_file
-def test_functions_are_short(path):
-    functions = [node for node in ast.walk(parse(path)) if isinstance(node, ast.FunctionDef)]
-    lengths = {function.name: body_lines(function) for function in functions}
-    assert {k: v for k, v in lengths.items() if v > MAX_LINES_OF_FUNCTION} == {}
+def test_functions_are_short():
+    def long(path):
+        functions = [node for node in ast.walk(parse(path)) if isinstance(node, ast.FunctionDef)]
+        return [f.name for f in functions if body_lines(f) > MAX_LINES_OF_FUNCTION]
+
+    assert offences(long) == {}

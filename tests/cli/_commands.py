@@ -17,6 +17,10 @@ def settings(**values):
     return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
 
 
+SMALL = ["--epochs", 3, *settings(hidden="24,16", time_constants="2,4", batch_size=128)]
+"""Options of the main job on a small network."""
+
+
 def trained(folder, *options):
     """The folder of a run with these options, and what training printed."""
     result = call("train", "--out", folder, *options)

@@ -19,14 +19,12 @@ from snnjax.train import Run
 from snnjax.train.recipes import RECIPES
 
 from ..codegen.elsewhere import run_elsewhere
-from ._commands import call, lines_of, settings, trained
-
-SMALL = ["--epochs", "3", *settings(hidden="24,16", time_constants="2,4", batch_size=64)]
+from ._commands import SMALL, call, lines_of
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("runs") / "small", *SMALL)
+def run(small):
+    return small
 
 
 def test_train_ends_with_the_three_accuracies_and_leaves_the_whole_folder(run):
@@ -360,7 +358,7 @@ def test_a_run_that_goes_on_takes_no_other_settings(run, options):
 @pytest.mark.parametrize(
     ("told", "status", "words"),
     [
-        (signal.SIGINT, 130, ""),
+        pytest.param(signal.SIGINT, 130, "", marks=pytest.mark.slow),
         (signal.SIGTERM, 143, "stopped by SIGTERM after 2 epochs; go on with --resume"),
     ],
 )

@@ -45,6 +45,7 @@ def right(output):
     return int(row[1]), int(re.search(r"held-out data, all (\d+)", output)[1])
 
 
+@pytest.mark.slow
 def test_a_file_of_rasters_trains_for_xylo(folder):
     run, output = trained(folder / "xylo", "arrays", "--data", "gestures.npz", *SMALL)
     found, total = right(output)

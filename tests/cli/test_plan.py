@@ -15,9 +15,7 @@ from snnjax.hardware import xylo
 from snnjax.quant import Int
 from snnjax.train import Run, save_checkpoint
 
-from ._commands import call, lines_of, settings
-
-SMALL = ["--epochs", "2", *settings(hidden="24,16", time_constants="2,4", batch_size=64)]
+from ._commands import SMALL, call, lines_of
 
 PLAN = """\
 # Two bits for the first layer, a learned scale for the others.
@@ -43,12 +41,9 @@ def write(folder, text=PLAN):
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory):
+def usual(small):
     """A run with the plan of the recipe."""
-    folder = tmp_path_factory.mktemp("usual") / "run"
-    result = call("train", "--out", folder, *SMALL)
-    assert result.exit_code == 0, result.output
-    return folder
+    return small[0]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +108,7 @@ def test_resuming_uses_the_plan_again(run, tmp_path):
     save_checkpoint(parts / "checkpoint", state)
     result = call("train", "--resume", parts)
     assert result.exit_code == 0, result.output
-    assert [line["epoch"] for line in lines_of(parts)] == [2]
+    assert [line["epoch"] for line in lines_of(parts)] == [2, 3]
     assert eqx.tree_equal(xylo.load(run / "xylo.json"), xylo.load(parts / "xylo.json"))
     assert eqx.tree_equal(_runs.reopen(run).state, _runs.reopen(parts).state)
 

@@ -19,7 +19,8 @@ SMALL = ["--epochs", 3, *settings(hidden=8, time_constants=2, batch_size=512, st
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("runs") / "whole", *SMALL)[0]
+    at_the_ends = "--checkpoint-every", 3600
+    return trained(tmp_path_factory.mktemp("runs") / "whole", *SMALL, *at_the_ends)[0]
 
 
 @pytest.fixture
@@ -27,6 +28,14 @@ def part(whole, tmp_path):
     """A run of which there is no more than what a new one has."""
     run = Run.open(whole)
     return Run.create(tmp_path / "part", run.recipe, run.settings)
+
+
+@pytest.fixture
+def ended(part, whole):
+    """A copy of the whole run."""
+    shutil.rmtree(part.path)
+    shutil.copytree(whole, part.path)
+    return part
 
 
 def metrics_of(folder):
@@ -47,13 +56,11 @@ def test_a_run_that_was_stopped_at_its_first_moment_goes_on(part, whole):
     resume(part.path, whole)
 
 
-def test_a_run_that_ended_can_be_resumed_and_stays_as_it_is(part, whole):
-    shutil.rmtree(part.path)
-    shutil.copytree(whole, part.path)
+def test_a_run_that_ended_can_be_resumed_and_stays_as_it_is(ended, whole):
     for name in ("xylo.json", "summary.txt"):
-        (part.path / name).unlink()
-    resume(part.path, whole)
-    assert (part.path / "summary.txt").read_bytes() == (whole / "summary.txt").read_bytes()
+        (ended.path / name).unlink()
+    resume(ended.path, whole)
+    assert (ended.path / "summary.txt").read_bytes() == (whole / "summary.txt").read_bytes()
 
 
 @pytest.mark.slow
@@ -114,16 +121,18 @@ with Run.open(sys.argv[1]).locked():
 """
 
 
-def test_a_run_in_use_is_refused_and_says_by_whom_until_that_process_ends(part, whole):
-    command = [sys.executable, "-c", HOLD, str(part.path)]
+def test_a_run_in_use_is_refused_and_says_by_whom_until_that_process_ends(ended, whole):
+    (ended.path / "summary.txt").unlink()
+    command = [sys.executable, "-c", HOLD, str(ended.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
-        result = call("train", "--resume", part.path)
+        result = call("train", "--resume", ended.path)
         holder.kill()
     assert result.exit_code == 2
     assert f"is in use by process {holder.pid} on" in result.stderr
-    assert not part.metrics.exists()
-    resume(part.path, whole)
+    assert not (ended.path / "summary.txt").exists()
+    resume(ended.path, whole)
+    assert (ended.path / "summary.txt").exists()
 
 
 @pytest.mark.slow
@@ -177,15 +186,13 @@ def test_a_header_of_another_size_is_refused_unread(part):
     assert "has 17,179,869,184 bytes" in result.stderr
 
 
-def test_a_damaged_checkpoint_names_the_one_before(part, whole):
-    shutil.rmtree(part.path)
-    shutil.copytree(whole, part.path)
-    shutil.rmtree(part.checkpoint / "3/contents")
-    result = call("train", "--resume", part.path)
+def test_a_damaged_checkpoint_names_the_one_before(ended, whole):
+    shutil.rmtree(ended.checkpoint / "3/contents")
+    result = call("train", "--resume", ended.path)
     assert result.exit_code == 2
     assert "remove it to go on from step 0" in result.stderr
-    shutil.rmtree(part.checkpoint / "3")
-    resume(part.path, whole)
+    shutil.rmtree(ended.checkpoint / "3")
+    resume(ended.path, whole)
 
 
 def test_the_state_of_a_run_is_its_checkpoint(whole):

@@ -37,7 +37,7 @@ def test_a_random_network_is_bit_equal(family, variant, tmp_path):
 @each_variant
 @each_family
 def test_random_networks_are_bit_equal(family, variant, tmp_path):
-    check(family, range(20), variant, tmp_path)
+    check(family, range(4), variant, tmp_path)
 
 
 @pytest.mark.long

@@ -19,8 +19,6 @@ RECIPES = {
     "speech": lambda: Speech(data=str(SPOKEN), stages="float:4,chip:1"),
 }
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(autouse=True)
 def standard_promotion():
@@ -28,7 +26,13 @@ def standard_promotion():
         yield
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name == "speech" else pytest.mark.slow)
+        for name in RECIPES
+    ],
+)
 def test_c_is_the_simulator_on_the_held_out_data_of_a_recipe(name, tmp_path):
     if name == "speech" and not SPOKEN.is_dir():
         pytest.skip("needs the Free Spoken Digit Dataset")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(20, marks=pytest.mark.slow), pytest.param(300, marks=pytest.mark.long)],
+    [pytest.param(6, marks=pytest.mark.slow), pytest.param(300, marks=pytest.mark.long)],
 )
 def test_a_run_that_is_killed_ends_as_it_would_have(count):
     command = [sys.executable, "-m", "tests.faults.kills", "--quiet", "--count", str(count)]

@@ -53,19 +53,20 @@ def jelly(shape, **settings):
 
 AT_ONCE = {"reset_delay": False, "surrogate": Strict()}
 
-SINABS = [conv(2, 4, padding=1, use_bias=False), IAF((4, 8, 8), min_vmem=-1.0)]
-SINABS += [eqx.nn.AvgPool2d(2, 2), conv(4, 6, stride=2, padding=1), IAF((6, 2, 2), min_vmem=-1.0)]
-SINABS += [Flatten(), linear(24, 5), IAF(5, min_vmem=-1.0)]
-
 OURS = {
-    "snntorch_leaky": [linear(6, 10), leaky(10, 0.5), linear(10, 4), leaky(4, 0.5, reset="zero")],
-    "snntorch_recurrent": [
+    "snntorch_leaky": lambda: [
+        linear(6, 10),
+        leaky(10, 0.5),
+        linear(10, 4),
+        leaky(4, 0.5, reset="zero"),
+    ],
+    "snntorch_recurrent": lambda: [
         linear(6, 8),
         leaky(8, 0.5, w_rec=np.zeros((8, 8))),
         linear(8, 4, use_bias=False),
         leaky(4, 0.5, alpha_syn=0.5),
     ],
-    "snntorch_at_once": [
+    "snntorch_at_once": lambda: [
         linear(6, 6, use_bias=False),
         SynapticAtOnce(6, 0.5, 0.5, **AT_ONCE),
         linear(6, 6, use_bias=False),
@@ -75,7 +76,7 @@ OURS = {
         linear(6, 6, use_bias=False),
         SynapticAtOnce(6, 0.5, 0.5, **AT_ONCE),
     ],
-    "snntorch_conv": [
+    "snntorch_conv": lambda: [
         conv(2, 4, padding=1, use_bias=False),
         leaky((4, 8, 8), 0.5),
         eqx.nn.AvgPool2d(2, 2),
@@ -85,14 +86,23 @@ OURS = {
         linear(12, 4),
         leaky(4, 0.1, reset="none"),
     ],
-    "sinabs_from_model_conv": SINABS,
-    "sinabs_iaf": [
+    "sinabs_from_model_conv": lambda: [
+        conv(2, 4, padding=1, use_bias=False),
+        IAF((4, 8, 8), min_vmem=-1.0),
+        eqx.nn.AvgPool2d(2, 2),
+        conv(4, 6, stride=2, padding=1),
+        IAF((6, 2, 2), min_vmem=-1.0),
+        Flatten(),
+        linear(24, 5),
+        IAF(5, min_vmem=-1.0),
+    ],
+    "sinabs_iaf": lambda: [
         linear(6, 10),
         IAF(10, min_vmem=-0.5),
         linear(10, 4, use_bias=False),
         LI(4, tau_mem=7e-3),
     ],
-    "sinabs_lif": [
+    "sinabs_lif": lambda: [
         linear(6, 10),
         NIRNeuron(
             10,
@@ -118,19 +128,19 @@ OURS = {
             max_spikes=None,
         ),
     ],
-    "spikingjelly_lif": [
+    "spikingjelly_lif": lambda: [
         linear(6, 10),
         jelly(10, tau_mem=2.5, r=2.5, reset="subtract"),
         linear(10, 4, use_bias=False),
         jelly(4, tau_mem=3.0, threshold=0.3, v_leak=-0.1, v_reset=-0.1, start="v_reset"),
     ],
-    "spikingjelly_plif": [
+    "spikingjelly_plif": lambda: [
         linear(6, 10),
         PLIF(10, decay_input=False),
         linear(10, 4),
         jelly(4, threshold=0.8, reset="subtract"),
     ],
-    "spikingjelly_conv": [
+    "spikingjelly_conv": lambda: [
         conv(2, 4, padding=1, use_bias=False),
         jelly((4, 8, 8), threshold=1.5),
         eqx.nn.AvgPool2d(2, 2),
@@ -138,19 +148,19 @@ OURS = {
         linear(64, 4),
         jelly(4, tau_mem=2.0, threshold=0.2),
     ],
-    "norse_lif": [
+    "norse_lif": lambda: [
         linear(6, 10),
         norse(10, tau_mem=1 / np.linspace(60, 200, 10, dtype="f4"), threshold=0.4, v_reset=-0.1),
         linear(10, 4, use_bias=False),
         norse(4, threshold=0.3, v_leak=0.05),
     ],
-    "norse_box": [
+    "norse_box": lambda: [
         linear(6, 10),
         box(10, tau_mem=1 / 150, threshold=0.3),
         linear(10, 4),
         NIRIntegrator(4, dt=1e-3, tau_mem=1e-2),
     ],
-    "norse_iaf_conv": [
+    "norse_iaf_conv": lambda: [
         conv(2, 4, padding=1, use_bias=False),
         iaf((4, 8, 8)),
         eqx.nn.AvgPool2d(2, 2),
@@ -177,7 +187,7 @@ def test_with_the_weights_of_a_state_dict_the_spikes_are_the_tools(name, golden)
     state = state_of(golden, name)
     if name == "sinabs_from_model_conv":
         state = in_order(state)
-    model = load_state_dict(Sequential(*OURS[name]), state)
+    model = load_state_dict(Sequential(*OURS[name]()), state)
     assert_runs_as(model, name, golden)
 
 
@@ -188,7 +198,7 @@ def in_order(state):
 
 @pytest.fixture
 def model():
-    return Sequential(*OURS["snntorch_leaky"])
+    return Sequential(*OURS["snntorch_leaky"]())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from snnjax.nn import IAF, Parallel, Residual, Sequential, run_batch, statistics
 
 from ..hardware.dynapcnn.networks import conv, linear, norm
 
+train = eqx.filter_jit(run_batch)
 SMOOTH = eqx.nn.Lambda(jnp.tanh)  # whose outputs do not jump where rounding differs
 
 
@@ -41,21 +42,21 @@ def images(seed=0):
 @pytest.mark.parametrize("make", [sequence, graph])
 def test_the_folded_network_is_the_network(make, mode):
     model = make(mode)
-    _, state = run_batch(model, images())
+    _, state = train(model, images())
     running = statistics(state)
     folded = fold_batch_norm(model, running)
     leaves = jax.tree.leaves(folded, is_leaf=lambda m: isinstance(m, eqx.nn.BatchNorm))
     assert not any(isinstance(leaf, eqx.nn.BatchNorm) for leaf in leaves)
     x = images(1)[0]
-    want, _ = eqx.nn.inference_mode(model)(x, running)
-    found, _ = folded(x)
+    run = eqx.filter_jit(lambda model, x, state: model(x, state)[0])
+    want, found = run(eqx.nn.inference_mode(model), x, running), run(folded, x, None)
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
     assert np.ptp(want) > 0.5
 
 
 def test_norms_that_cannot_be_folded_are_named():
     model = sequence("ema")
-    _, state = run_batch(model, images())
+    _, state = train(model, images())
     running = statistics(state)
     with pytest.raises(ValueError, match=r"`layers\[1\]` \(BatchNorm\) has running statistics"):
         fold_batch_norm(model, None)

@@ -23,18 +23,17 @@ from snnjax.train import (
 KEY = jax.random.key(0)
 
 
-def lively(key):
+@pytest.fixture(scope="module")
+def lively():
     """A network that answers with many spikes."""
-    model = SynNet(3, 4, (16,), (2,), key=key)
+    model = SynNet(3, 4, (16,), (2,), key=KEY)
     wider = lambda m: (m.layers[0].weight, m.layers[2].weight)  # noqa: E731
     return eqx.tree_at(wider, model, replace_fn=lambda w: 4 * w)
 
 
-MODEL = lively(KEY)
-BATCH = (
-    jax.random.poisson(KEY, 1.0, (8, 12, 4)).astype(float),
-    jnp.arange(8) % 3,
-)
+@pytest.fixture(scope="module")
+def batch():
+    return jax.random.poisson(KEY, 1.0, (8, 12, 4)).astype(float), jnp.arange(8) % 3
 
 
 def counts(model, batch, key):
@@ -55,9 +54,9 @@ def moved(before, after):
 
 
 @pytest.mark.slow
-def test_an_attack_moves_the_weights_within_its_level_and_nothing_else():
+def test_an_attack_moves_the_weights_within_its_level_and_nothing_else(lively, batch):
     def loss(model):
-        return task(counts(model, BATCH, None), BATCH)[0]
+        return task(counts(model, batch, None), batch)[0]
 
     @eqx.filter_jit
     def run(model):
@@ -66,12 +65,12 @@ def test_an_attack_moves_the_weights_within_its_level_and_nothing_else():
         off = lambda key: loss(transforms.apply(plan, model, key=key))  # noqa: E731
         return attacked, loss(attacked), jax.lax.map(off, jax.random.split(KEY, 20))
 
-    attacked, worse, at_random = run(MODEL)
-    change = moved(MODEL, attacked)
+    attacked, worse, at_random = run(lively)
+    change = moved(lively, attacked)
     assert np.abs(change).max() <= 0.1 + 1e-6
     assert (np.abs(change) > 0.09).mean() > 0.1
     for i in (1, 3):
-        assert eqx.tree_equal(attacked.layers[i], MODEL.layers[i])
+        assert eqx.tree_equal(attacked.layers[i], lively.layers[i])
     # Changes of the same size at random do less harm.
     assert worse > at_random.max()
 
@@ -101,8 +100,8 @@ def test_an_attack_by_hand_on_a_quadratic():
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("through", ["plan", "chip"])
-def test_the_loss_is_the_task_and_the_divergence_of_an_attacked_network(through):
-    plan = transforms.plan(MODEL, {"weights": quant.Int(8)})
+def test_the_loss_is_the_task_and_the_divergence_of_an_attacked_network(lively, batch, through):
+    plan = transforms.plan(lively, {"weights": quant.Int(8)})
 
     def outputs(model, batch, key):
         if through == "chip":
@@ -113,10 +112,10 @@ def test_the_loss_is_the_task_and_the_divergence_of_an_attacked_network(through)
 
     @eqx.filter_jit
     def run(model):
-        both = eqx.filter_value_and_grad(lambda m: robust(m, BATCH, KEY), has_aux=True)
-        return both(model), task(outputs(model, BATCH, KEY), BATCH)[0]
+        both = eqx.filter_value_and_grad(lambda m: robust(m, batch, KEY), has_aux=True)
+        return both(model), task(outputs(model, batch, KEY), batch)[0]
 
-    ((value, metrics), grads), plain = run(MODEL)
+    ((value, metrics), grads), plain = run(lively)
     np.testing.assert_allclose(value, plain + 0.5 * metrics["divergence"], rtol=1e-5)
     assert metrics["divergence"] > 0
     assert metrics.keys() == {"accuracy", "divergence"}
@@ -131,14 +130,14 @@ def test_the_divergence_of_answers():
     np.testing.assert_allclose(kl_divergence(jnp.log(p), jnp.log(p)), 0, atol=1e-6)
 
 
-def test_a_sweep_draws_networks_and_measures_each():
+def test_a_sweep_draws_networks_and_measures_each(lively):
     """`evaluate` gives the first weights' spread, which says what was drawn."""
-    first = MODEL.layers[0].weight
+    first = lively.layers[0].weight
 
     def spread(model):
         return ((model.layers[0].weight - first) / first).std()
 
-    sweep = mismatch_sweep(spread, MODEL, [0.0, 0.1, 0.4], 30, key=KEY, at_once=7)
+    sweep = mismatch_sweep(spread, lively, [0.0, 0.1, 0.4], 30, key=KEY, at_once=7)
     assert sweep.accuracies.shape == (3, 30)
     assert (sweep.accuracies[0] == 0).all()
     np.testing.assert_allclose(sweep.accuracies.mean(1), [0, 0.1, 0.4], rtol=0.05)
@@ -154,20 +153,20 @@ def test_a_sweep_draws_networks_and_measures_each():
     ]
 
 
-def test_settings_of_transforms_are_no_parameters_of_the_network():
+def test_settings_of_transforms_are_no_parameters_of_the_network(lively):
     """A learned scale lies where the weight does whose it is, in the plan."""
-    plan = transforms.plan(MODEL, {"weights": quant.Int(8, scale="learned")})
-    both = (MODEL, plan)
+    plan = transforms.plan(lively, {"weights": quant.Int(8, scale="learned")})
+    both = (lively, plan)
     attacked = attack(lambda m: m[0].layers[0].weight.sum(), both, key=KEY, steps=1)
     assert jax.tree.leaves(plan)
     assert eqx.tree_equal(attacked[1], plan)
-    assert not eqx.tree_equal(attacked[0], MODEL)
+    assert not eqx.tree_equal(attacked[0], lively)
 
 
 @pytest.mark.slow
-def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence():
+def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence(lively, batch):
     plan = transforms.plan(
-        MODEL,
+        lively,
         {"weights": quant.Dropout(0.3)},
         activations={"layers[1]": quant.Dropout(0.3, shared=0)},
     )
@@ -175,12 +174,12 @@ def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence():
     @eqx.filter_jit
     def run(model, key):
         network = transforms.apply(plan, model, key=key)
-        keys = jax.random.split(key, len(BATCH[0]))
-        records = jax.vmap(lambda x, key: record(network, x, key=key)[2])(BATCH[0], keys)
+        keys = jax.random.split(key, len(batch[0]))
+        records = jax.vmap(lambda x, key: record(network, x, key=key)[2])(batch[0], keys)
         return network.layers[0].weight, records["layers[1].spikes"], records["layers[1].output"]
 
-    weight, spikes, left = map(np.asarray, run(MODEL, KEY))
-    other, *_ = run(MODEL, jax.random.key(1))
+    weight, spikes, left = map(np.asarray, run(lively, KEY))
+    other, *_ = run(lively, jax.random.key(1))
     assert np.any((weight == 0) != (other == 0))
     fires = spikes.any(1)
     kept = left.any(1)
@@ -190,19 +189,19 @@ def test_synapses_are_dropped_for_a_batch_and_neurons_for_a_sequence():
     assert len(np.unique(kept, axis=0)) > 1
 
 
-def test_arguments_that_do_not_work_are_errors():
+def test_arguments_that_do_not_work_are_errors(lively):
     with pytest.raises(
         ValueError, match="no parameter of the family 'biases'; it has: decays, thr"
     ):
-        attack(lambda m: 0.0, MODEL, key=KEY, families=("biases",))
+        attack(lambda m: 0.0, lively, key=KEY, families=("biases",))
     for level in (-1, float("nan")):
         with pytest.raises(ValueError, match=f"`levels` must be at least 0; got {level}"):
-            mismatch_sweep(None, MODEL, [0, level], key=KEY)
+            mismatch_sweep(None, lively, [0, level], key=KEY)
     for settings in ({"level": -0.1}, {"steps": 0}):
         with pytest.raises(ValueError, match="`level` must be at least 0 and `steps` above 0"):
-            attack(lambda m: 0.0, MODEL, key=KEY, **settings)
+            attack(lambda m: 0.0, lively, key=KEY, **settings)
     with pytest.raises(ValueError, match="`levels` and `draws` must be above none"):
-        mismatch_sweep(None, MODEL, [], key=KEY)
+        mismatch_sweep(None, lively, [], key=KEY)
 
 
 @pytest.mark.long
