@@ -39,5 +39,10 @@ from ._stateless import (
     SumPool2d as SumPool2d,
     TimeStepDropout as TimeStepDropout,
 )
-from ._synops import fan_out as fan_out, synops as synops
-from ._workload import Work as Work, Workload as Workload, workload as workload
+from ._synops import (
+    Work as Work,
+    Workload as Workload,
+    fan_out as fan_out,
+    synops as synops,
+    workload as workload,
+)
