@@ -15,8 +15,11 @@ DATA = {
     "keyword_spotting_xylo": ("SNNJAX_FSDD", SHARED / "free-spoken-digit-dataset"),
     "from_sound_to_xylo_audio3": ("SNNJAX_XYLO_AUDIO3", SHARED / "xylo-audio3"),
 }
-# They train for minutes.
-LONG = {"dsr", "keyword_spotting_xylo", "quantization_aware_training", "speck"}
+# They train for minutes, or tests show what they do.
+LONG = {
+    *("dsr", "keyword_spotting_xylo", "quantization_aware_training", "speck"),
+    *("from_rockpool_to_xylo", "many_devices"),
+}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

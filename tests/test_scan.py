@@ -99,7 +99,7 @@ CASES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.few(0, slow=5)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_batch_through_a_layer(case, key, monkeypatch):
     record = case.get("record", False)

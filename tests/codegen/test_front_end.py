@@ -67,7 +67,7 @@ def test_it_is_the_chip_s(name, variant, tmp_path):
     check(name, variant, tmp_path)
 
 
-@pytest.mark.few(0, slow=12)
+@pytest.mark.few(0, slow=4)
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", CASES)
 def test_all_settings_are_the_chip_s(name, variant, tmp_path):

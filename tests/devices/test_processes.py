@@ -155,7 +155,7 @@ def test_batches_are_the_same_on_any_number_of_processes():
             np.testing.assert_array_equal(found, wanted[i]["x"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_through_grain_goes_on_in_another_number_of_processes(tmp_path):
     weights = []
     for way in ("whole", "killed"):

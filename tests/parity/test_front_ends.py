@@ -18,10 +18,14 @@ QUICK = (
     "rate_16000",
 )
 """Groups of the default run."""
-each_group = pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in AUDIO_3],
-)
+OTHERS = [name for name in AUDIO_3 if name not in QUICK]
+
+
+def each_group(slow):
+    """Those of the default run, of the others the ones that are slow, and the rest, long."""
+    marks = {name: pytest.mark.slow if name in slow else pytest.mark.long for name in OTHERS}
+    marked = [pytest.param(name, marks=marks.get(name, ())) for name in AUDIO_3]
+    return pytest.mark.parametrize("name", marked)
 
 
 def front_end(name, warm_up):
@@ -47,7 +51,7 @@ def test_there_are_more_than_300_cases():
 
 
 @pytest.mark.few(1)
-@each_group
+@each_group(OTHERS)
 def test_every_stage_is_rockpools(name):
     arrays, _ = golden("rockpool_afe")
     for warm_up in ("rest", "mirrored"):
@@ -60,7 +64,7 @@ def test_every_stage_is_rockpools(name):
 
 
 @pytest.mark.few(2)
-@each_group
+@each_group(OTHERS[::3])
 @pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
 def test_events_are_rockpools(name, warm_up):
     arrays, _ = golden("rockpool_afe")

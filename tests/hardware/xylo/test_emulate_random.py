@@ -157,7 +157,7 @@ def test_networks_as_drawn_and_after_descent(structure):
     assert learning == 1
 
 
-@pytest.mark.few(0, slow=4)
+@pytest.mark.few(0, slow=1)
 @pytest.mark.parametrize("structure", MORE.values(), ids=MORE)
 def test_more_networks_as_drawn_and_after_descent(structure):
     agree(*structure, 16)

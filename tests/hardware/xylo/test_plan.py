@@ -82,7 +82,7 @@ def per_neuron(real, whole):
     return scale
 
 
-@pytest.mark.slow
+@pytest.mark.few(0, slow=7)
 @pytest.mark.parametrize("bits", [None, 4])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("make", NETWORKS)
