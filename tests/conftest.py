@@ -17,7 +17,7 @@ from snnjax.cli._compiled import processor
 # At import, not in a fixture: test modules make arrays before any fixture runs.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-MANY_MAPS = 8_000
+MANY_MAPS = 6_000
 """Programs with so many take about 2.5 GB."""
 MOST_BYTES_KEPT = 2 * 2**30
 

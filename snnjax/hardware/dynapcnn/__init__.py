@@ -49,10 +49,10 @@ from ._map_network import (
     place as place,
 )
 from ._plan import Plan as Plan, plan as plan
-from ._quantize import quantize as quantize, report as report
+from ._quantize import quantize as quantize
+from ._report import report as report, usage as usage
 from ._save import FORMATS as FORMATS, export as export, save as save
 from ._sensor import NoiseFilter as NoiseFilter, Sensor as Sensor
 from ._simulate import SimState as SimState, Trace as Trace, simulate as simulate
 from ._simulate_events import EventTrace as EventTrace, simulate_events as simulate_events
 from ._spec import Core as Core, Destination as Destination, Spec as Spec
-from ._usage import usage as usage

@@ -2,21 +2,14 @@
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Array
 
 from ..._checks import explained
 from ..._typing import FloatArray
-from .._family import (
-    ParameterReport,
-    QuantizationWarning,
-    is_known,
-    report_parameter,
-    require_mapped,
-    sqnr,
-)
+from .._family import QuantizationWarning, is_known, require_mapped, sqnr
 from ._check import require_one_kind
 from ._discretize import Compat, Discretized, discretize_core
 from ._spec import ARRAYS, Core, Spec
@@ -94,40 +87,6 @@ def discretize_layers(
         )
         for layer, p in zip(spec.layers, percentiles, strict=True)
     )
-
-
-@explained
-def report(
-    spec: Spec, *, percentile: float | Sequence[float] = 100.0, compat: Compat = None
-) -> tuple[ParameterReport, ...]:
-    """The change of each parameter by `quantize` with the same settings.
-
-    Args:
-        spec: a spec that `map_network` returned.
-        percentile: see `quantize`.
-        compat: see `quantize`.
-
-    Returns:
-        A row for weights, biases, threshold, lower bound and first membrane potentials of each
-        layer, as far as it has them.
-
-    Raises:
-        ValueError: as `quantize` does.
-    """
-    return tuple(_rows(spec, discretize_layers(spec, percentile, compat)))
-
-
-def _rows(spec: Spec, found: Sequence[Discretized]) -> Iterator[ParameterReport]:
-    for i, (layer, values) in enumerate(zip(spec.layers, found, strict=True)):
-        whose = f" (`{layer.path}`)" if layer.path else ""
-        for name, real in layer.arrays().items():
-            yield report_parameter(
-                f"layers[{i}].{name}{whose}",
-                real,
-                getattr(values, name),
-                values.scale,
-                clipped=int(values.clipped[name]),
-            )
 
 
 def zeroed(weight: FloatArray, integers: Array) -> float:

@@ -1,10 +1,12 @@
-"""Use of the chip by a network: its cores and their memory."""
+"""Reports of a network: the cores that it takes, and the fate of its parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..._checks import explained
-from .._family import Usage, find_chip, require_kind
+from .._family import ParameterReport, Usage, find_chip, report_parameter, require_kind
 from ._chips import CHIPS, Chip, Memory
+from ._discretize import Compat, Discretized
+from ._quantize import discretize_layers
 from ._spec import Spec
 
 
@@ -46,3 +48,37 @@ def _memories(spec: Spec, chip: Chip) -> Iterator[Usage]:
             if used:
                 limit = None if has is None else getattr(has, kind)
                 yield Usage(f"{kind} memory{on}", used, limit, spec.name(i))
+
+
+@explained
+def report(
+    spec: Spec, *, percentile: float | Sequence[float] = 100.0, compat: Compat = None
+) -> tuple[ParameterReport, ...]:
+    """The change of each parameter by `quantize` with the same settings.
+
+    Args:
+        spec: a spec that `map_network` returned.
+        percentile: see `quantize`.
+        compat: see `quantize`.
+
+    Returns:
+        A row for weights, biases, threshold, lower bound and first membrane potentials of each
+        layer, as far as it has them.
+
+    Raises:
+        ValueError: as `quantize` does.
+    """
+    return tuple(_rows(spec, discretize_layers(spec, percentile, compat)))
+
+
+def _rows(spec: Spec, found: Sequence[Discretized]) -> Iterator[ParameterReport]:
+    for i, (layer, values) in enumerate(zip(spec.layers, found, strict=True)):
+        whose = f" (`{layer.path}`)" if layer.path else ""
+        for name, real in layer.arrays().items():
+            yield report_parameter(
+                f"layers[{i}].{name}{whose}",
+                real,
+                getattr(values, name),
+                values.scale,
+                clipped=int(values.clipped[name]),
+            )
