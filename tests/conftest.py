@@ -97,8 +97,12 @@ def without(items, some):
 
 
 def pytest_collection_finish():
-    """Spare the garbage collector what modules and tests hold: all of it stays to the end."""
+    """Spare the garbage collector what modules and tests hold: all of it stays to the end.
+
+    Programs stay for long too, and looking through all of them takes seconds, so it is done less.
+    """
     gc.freeze()
+    gc.set_threshold(5_000, 20, 50)
 
 
 def pytest_report_header():

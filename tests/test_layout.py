@@ -70,16 +70,17 @@ def offences(find, files=FILES):
 MODULES = {module_name(path) for path in FILES}
 
 
+@functools.cache
 def own_imports(path):
     """The modules of snnjax that a file imports, as names like those of `module_name`."""
-    folder = path.parts[:-1]
+    folder, found = path.parts[:-1], set()
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.ImportFrom) and node.level > 0:
             base = folder[: len(folder) - node.level + 1]
             base += tuple(node.module.split(".")) if node.module else ()
-            for alias in node.names:
-                submodule = (*base, alias.name)
-                yield submodule if submodule in MODULES else base
+            submodules = {(*base, alias.name) for alias in node.names}
+            found |= {submodule if submodule in MODULES else base for submodule in submodules}
+    return found
 
 
 def absolute_imports(nodes):
@@ -109,7 +110,7 @@ def test_a_module_imports_only_from_rows_above_its_own():
     def others(path):
         unit = module_name(path)[0]
         row = ROW[unit] + (unit == "cli")  # the command line ties its siblings together
-        for target in set(own_imports(path)):
+        for target in own_imports(path):
             if target == ():
                 yield "names through the package itself, not from where they are"
             elif target[0] != unit and ROW[target[0]] >= row:
@@ -127,7 +128,7 @@ def test_a_module_imports_its_own_package_by_relative_names_only():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {module_name(path): set(own_imports(path)) for path in FILES}
+    graph = {module_name(path): own_imports(path) for path in FILES}
     order = tuple(graphlib.TopologicalSorter(graph).static_order())
     assert set(order) == MODULES
 

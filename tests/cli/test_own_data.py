@@ -77,6 +77,7 @@ def test_a_run_goes_on_where_its_data_lie_elsewhere(folder, tmp_path):
         Run(run, "digits", {"chip": "audio3"}).with_data(elsewhere)
 
 
+@pytest.mark.slow
 def test_a_list_of_events_trains_for_speck(folder):
     small = ["--epochs", 8, *settings(hidden=16, batch_size=25, learning_rate=0.01)]
     run, output = trained(

@@ -132,7 +132,7 @@ def test_states_of_every_layer_agree(case):
             assert np.abs(mine - wanted).max() < STATE_TOLERANCE, (layer, name)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2, slow=10)
 def test_activations_agree_and_have_the_levels_asked_for(case):
     for layer in ("linear/0", "linear/1", "linear/2"):
         mine, wanted = case.records[f"{PATHS[layer]}.output"], case.gold[f"out/{layer}/output"]
@@ -143,7 +143,7 @@ def test_activations_agree_and_have_the_levels_asked_for(case):
             assert len(np.unique(np.round((sequence - sequence.min()) / step))) <= levels
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2, slow=10)
 def test_gradients_agree(case):
     worst = {}
     for key in case.gold:

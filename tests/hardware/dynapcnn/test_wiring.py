@@ -104,7 +104,7 @@ def seen(spec, x):
     return x if spec.sensor is None else np.asarray(spec.sensor(x))
 
 
-@pytest.mark.few(1)
+@pytest.mark.few(0, slow=2)
 @each_model
 def test_the_mapped_network_is_the_network(name):
     model, shape = MODELS[name]()
@@ -137,7 +137,7 @@ def test_plan_emulation_and_simulation_agree(name):
     assert report.layers[-1].spikes_integers == trace.counts[-1].sum()
 
 
-@pytest.mark.few(1)
+@pytest.mark.few(0, slow=2)
 @pytest.mark.parametrize("name", ["diamond", "concatenating"])
 def test_event_by_event_it_is_what_plain_python_computes(name):
     model, shape = MODELS[name]()

@@ -119,6 +119,7 @@ def test_bits_are_swept_over_in_one_program(method):
         assert_emulates(jax.tree.map(lambda y, i=i: y[i], found), xylo.simulate(spec, x))
 
 
+@pytest.mark.slow
 def test_bits_of_an_array_are_those_of_a_number_where_they_are_known():
     model = network(0, 10)
     known = xylo.emulate(model, bits=jnp.array(4))
@@ -186,6 +187,7 @@ def test_a_long_residual_that_ends_in_recurrence_equals_the_simulator():
     assert (trace.spikes[..., -6:] > 0).any()
 
 
+@pytest.mark.slow
 def test_one_recording_and_a_recording_in_parts_are_the_recording_in_a_batch():
     model, x = network(0, 10), raster(2.0)
 

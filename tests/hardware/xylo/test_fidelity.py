@@ -325,6 +325,7 @@ def test_caps_and_decays_that_the_chip_changes_are_causes_by_their_shares(raster
     assert not any(words.startswith("rounding alone") for words in report.causes())
 
 
+@pytest.mark.slow
 def test_caps_and_decays_that_the_chip_has_are_no_causes(raster):
     model = two_layers(31, float(decay.dash_to_tau(3, 1e-3)))
     report = xylo.fidelity(model, xylo.quantize(xylo.map_network(model)), raster[:1])

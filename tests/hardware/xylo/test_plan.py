@@ -56,7 +56,7 @@ def of_potentials():
 NETWORKS = (recurrent, two_synapses, residual, long_residual, of_potentials)
 
 
-@pytest.mark.few(1)
+@pytest.mark.few(0, slow=2)
 @pytest.mark.parametrize("method", METHODS)
 def test_bits_are_swept_over_in_one_program(method):
     model, bits = recurrent(), (2, 5, 8)
