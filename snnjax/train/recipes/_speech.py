@@ -82,8 +82,8 @@ class Speech(SynNetRecipe):
     max_events: int = 8
     bands: Literal["sound", "chip"] = "sound"
     scale: float = 0.99
-    k: int = 14
-    b1: int = 6
+    k: int = 10
+    b1: int = 5
     b2: int = 0
     eps: int = 512
     joint: bool = True
