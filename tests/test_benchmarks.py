@@ -16,7 +16,6 @@ SHORT = (
     "dynapcnn",
     "events",
     "gpu_loop",
-    "guard",
     "lif_layer",
     "long_sequences",
     "neurons",

@@ -23,7 +23,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.few(0, slow=3)
 @pytest.mark.parametrize("name", RECIPES)
 def test_from_published_files_to_integers_that_fit(name, tmp_path):
     write, small, chip = RECIPES[name]

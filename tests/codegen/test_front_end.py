@@ -75,7 +75,9 @@ def test_all_settings_are_the_chip_s(name, variant, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["gcc -O3", "clang -O0 sanitized"])
+@pytest.mark.parametrize(
+    "variant", ["gcc -O3", pytest.param("clang -O0 sanitized", marks=pytest.mark.long)]
+)
 def test_spoken_digits_are_heard_as_on_the_chip(variant, tmp_path):
     if not SPOKEN.is_dir():
         pytest.skip("needs the Free Spoken Digit Dataset")

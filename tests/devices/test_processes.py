@@ -73,13 +73,13 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(whole, tmp
     assert_same_to_the_bit(run, whole[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_through_grain_as_one_device_does(whole_by_grain):
     processes.assert_trained_as_on_one_device(whole_by_grain[0], loader="grain")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("told", ["1", pytest.param("0,1", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("told", ["1", "0,1"])
 def test_sigterm_ends_all_in_an_epoch_and_the_run_goes_on(whole_by_grain, tmp_path, told):
     run = tmp_path / "run"
     options = (DYING, "--out", run, *settings(**processes.SETTINGS, loader="grain"))

@@ -15,7 +15,6 @@ from snnjax.nn import IAF, Flatten, Residual, Sequential, SumPool2d
 from ._compare import cases, load
 
 FILE = "sinabs_dynapcnn"
-QUICK = ("lenet", "two_residuals", "sum_pools", "dense", "with_state")
 
 
 def given(arrays, group):
@@ -166,15 +165,8 @@ def mapped(case):
     return spec, dynapcnn.quantize(spec, compat="sinabs", min_sqnr=0), built
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize(
-    "case",
-    [
-        # The others take long to compile.
-        pytest.param(case, marks=() if case in QUICK else pytest.mark.slow)
-        for case in cases(FILE, "network")
-    ],
-)
+@pytest.mark.few(1, slow=8)
+@pytest.mark.parametrize("case", cases(FILE, "network"))
 def test_spikes_of_every_layer(case):
     _, spec, _ = mapped(case)
     settings, arrays = load(FILE, case)

@@ -18,13 +18,14 @@ QUICK = (
     "rate_16000",
 )
 """Groups of the default run."""
-OTHERS = [name for name in AUDIO_3 if name not in QUICK]
 
 
-def each_group(slow):
-    """Those of the default run, of the others the ones that are slow, and the rest, long."""
-    marks = {name: pytest.mark.slow if name in slow else pytest.mark.long for name in OTHERS}
-    marked = [pytest.param(name, marks=marks.get(name, ())) for name in AUDIO_3]
+def each_group(cases, quick, every):
+    """Cases of the default run, of the others one of so many that is slow, and the rest, long."""
+    others = [name for name in cases if name not in quick]
+    marks = dict.fromkeys(others, pytest.mark.long)
+    marks |= dict.fromkeys(others[::every], pytest.mark.slow)
+    marked = [pytest.param(name, marks=marks.get(name, ())) for name in cases]
     return pytest.mark.parametrize("name", marked)
 
 
@@ -51,7 +52,7 @@ def test_there_are_more_than_300_cases():
 
 
 @pytest.mark.few(1)
-@each_group(OTHERS)
+@each_group(AUDIO_3, QUICK, 2)
 def test_every_stage_is_rockpools(name):
     arrays, _ = golden("rockpool_afe")
     for warm_up in ("rest", "mirrored"):
@@ -64,7 +65,7 @@ def test_every_stage_is_rockpools(name):
 
 
 @pytest.mark.few(2)
-@each_group(OTHERS[::3])
+@each_group(AUDIO_3, QUICK, 3)
 @pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
 def test_events_are_rockpools(name, warm_up):
     arrays, _ = golden("rockpool_afe")
@@ -107,10 +108,7 @@ def test_there_are_more_than_300_cases_of_motion():
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK_MOTIONS else pytest.param(name, marks=pytest.mark.slow) for name in IMU],
-)
+@each_group(IMU, QUICK_MOTIONS, 2)
 @pytest.mark.parametrize("warm_up", ["rest", "mirrored"])
 def test_every_stage_of_motion_is_rockpools(name, warm_up):
     arrays, _ = golden("rockpool_imu")

@@ -183,10 +183,10 @@ def large(b):
 
 
 MODELS = {f.__name__: f for f in (model_1, model_2, model_3, model_4, seq_1, seq_2, lenet, large)}
-SLOW = ("large", "model_3", "lenet")
+MARKS = {"large": pytest.mark.long, **dict.fromkeys(("model_3", "lenet"), pytest.mark.slow)}
 
 each_network = pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=pytest.mark.slow if c in SLOW else ()) for c in MODELS]
+    "case", [pytest.param(case, marks=MARKS.get(case, ())) for case in MODELS]
 )
 
 

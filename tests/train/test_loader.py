@@ -93,7 +93,7 @@ def test_loaders_that_cannot_be_used(whole):
         next(run_loader(STEP, begin(), batches, KEY, prefetch=0))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_process_killed_in_the_middle_of_an_epoch_ends_in_the_same_weights(tmp_path, whole):
     def run(folder, stop):
         folder.mkdir(exist_ok=True)

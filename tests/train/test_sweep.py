@@ -91,13 +91,15 @@ def assert_equal_runs(recipe, over, seeds, chosen):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stages", ["plan:2", "float:1,chip:1"])
+@pytest.mark.parametrize(
+    "stages", [pytest.param("plan:2", marks=pytest.mark.long), "float:1,chip:1"]
+)
 def test_members_equal_separate_runs(stages):
     over = {"bits": [2, 8], "mismatch": [0.0, 0.1]}
     assert_equal_runs(Bumps(stages=stages), over, 2, chosen=(2, 5))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_members_of_a_speck_equal_separate_runs():
     recipe = Maps(stages="plan:1,chip:1")
     assert_equal_runs(recipe, {"learning_rate": [1e-3, 1e-2]}, 2, chosen=(0, 3))
