@@ -197,12 +197,10 @@ def test_another_plan_can_be_tried_on_a_network(usual, tmp_path):
     assert "alpha_mem" not in result.output
 
 
-@pytest.mark.slow
 def test_the_same_run_gives_the_same_table(run):
     assert call("plan", run).output == call("plan", run).output
 
 
-@pytest.mark.slow
 def test_the_figures_are_written(run, tmp_path):
     folder = tmp_path / "deep" / "figures"
     result = call("plan", run, "--figures", folder)
