@@ -52,16 +52,17 @@ def convolve(
 
     CPUs multiply integers slowly, so the products are taken in float32, which is exact while every
     partial sum is below 2^24. A weight is at most 2^(weight_bits-1) and a neuron has `core.fan_in`
-    of them; the bits that are left bound the number of events on an input. Larger numbers are split
-    into digits of that many bits, with one convolution for each digit. Few inputs need a second.
+    of them; the bits that are left bound the number of events on an input. Where any is larger, all
+    are split into digits of that many bits, with one convolution for each digit.
     """
     digit = _EXACT - (weight_bits - 1) - (core.fan_in - 1).bit_length()
     if digit < 1:
         return _cut(*_in_integers(core, counts))
-    weight, mask = core.weight.astype(jnp.float32), (1 << digit) - 1
+    weight, most = core.weight.astype(jnp.float32), (1 << digit) - 1
+    product = _by_taps if math.prod(weight.shape[1:]) <= _FEW_TAPS else convolution
 
     def one(rest: Int[Array, "n in height width"]) -> Float[Array, "n out y x"]:
-        return convolution(core, (rest & mask).astype(jnp.float32), weight)
+        return product(core, (rest & most).astype(jnp.float32), weight)
 
     def more(carry: Any) -> Any:
         rest, shift, exact, nearly = carry
@@ -70,13 +71,14 @@ def convolve(
         nearly = nearly + jnp.ldexp(part, jnp.broadcast_to(shift, part.shape))
         return rest >> digit, shift + digit, exact, nearly
 
-    if math.prod(weight.shape[1:]) <= _FEW_TAPS:
-        first = _by_taps(core, (counts & mask).astype(jnp.float32), weight)
-    else:
-        first = one(counts)
-    start = (counts >> digit, jnp.int32(digit), first.astype(jnp.int32), first)
-    _, _, exact, nearly = while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
-    return _cut(exact, nearly)
+    first = one(counts)
+
+    def in_digits() -> Int[Array, "n out y x"]:
+        start = (counts >> digit, jnp.int32(digit), first.astype(jnp.int32), first)
+        _, _, exact, nearly = while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
+        return _cut(exact, nearly)
+
+    return lax.cond(jnp.any(counts > most), in_digits, lambda: first.astype(jnp.int32))
 
 
 def _by_taps(
