@@ -14,6 +14,9 @@ from ._style import colors_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LINES = ("-", "--", ":")
+"""Of the first classes, and of those after the last colour."""
+
 
 @explained
 def front_end(
@@ -66,8 +69,10 @@ def front_end(
     if spikes_out is not None:
         totals = np.cumsum(np.asarray(spikes_out), axis=0)
         for i, total in enumerate(totals.T):
-            label, color = classes[i] if classes else str(i), colors.series[i % len(colors.series)]
-            axes[3].plot((np.arange(len(total)) + 1) * dt, total, label=label, color=color)
+            again, which = divmod(i, len(colors.series))
+            look = {"color": colors.series[which], "linestyle": _LINES[again % len(_LINES)]}
+            label = classes[i] if classes else str(i)
+            axes[3].plot((np.arange(len(total)) + 1) * dt, total, label=label, **look)
         axes[3].set_ylabel("spikes so far")
         axes[3].legend(loc="upper left", fontsize=8, frameon=False, ncols=2)
     for ax in axes[1:3]:

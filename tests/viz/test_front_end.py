@@ -27,6 +27,12 @@ def test_it_shows_sound_filters_events_and_answer():
     assert len(viz.front_end(FRONT, trace, events).axes) == 5
 
 
+def test_no_two_of_ten_classes_look_the_same():
+    trace, (events, _) = FRONT.trace(TONE), FRONT(TONE)
+    answer = viz.front_end(FRONT, trace, events, np.zeros((len(events), 10))).axes[3]
+    assert len({(line.get_color(), line.get_linestyle()) for line in answer.lines}) == 10
+
+
 def test_a_batch_is_refused():
     batch = np.stack([TONE[:200]] * 2)
     with pytest.raises(ValueError, match="must be of one recording; got 2"):
