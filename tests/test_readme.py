@@ -21,6 +21,7 @@ BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```python\n(.*?)```", re.DOTAL
 SWEEPS = ROOT / "README.md", ROOT / "docs/sweeps.md"
 
 LONG_PAGES = {
+    "c_for_any_board",
     "concepts",
     "costs",
     "from_rockpool_to_xylo",
@@ -28,8 +29,10 @@ LONG_PAGES = {
     "from_snntorch_to_xylo",
     "from_spikingjelly",
     "frontends",
+    "pictures",
     "silent_networks",
     "start",
+    "streaming",
     "training_through_integers",
 }
 

@@ -33,7 +33,7 @@ def whole():
     return [state for state, _ in run_loader(STEP, begin(), script.dataset(), KEY, steps=17)]
 
 
-@pytest.mark.few(1)
+@pytest.mark.few(0, slow=2)
 @pytest.mark.parametrize("stop", [1, 6, 8])
 @pytest.mark.parametrize("kind", ["MapDataset", "IterDataset"])
 def test_training_goes_on_with_the_next_batch(whole, stop, kind):
