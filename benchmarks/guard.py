@@ -109,7 +109,7 @@ def _long_layer(quick: bool) -> Pair:
 
 
 def _synnet(quick: bool) -> tuple[SynNet, jax.Array, jax.Array]:
-    hidden, steps, batch = ((6,), 5, 2) if quick else ((60, 60, 60), 50, 32)
+    hidden, steps, batch = ((6,), 5, 2) if quick else ((60, 60, 60), 100, 64)
     model = SynNet(10, 16, hidden, (2, 4, 8)[: len(hidden)], key=jax.random.key(0))
     x = jax.random.poisson(jax.random.key(1), 1.0, (batch, steps, 16)).astype(float)
     return model, x, jax.random.randint(jax.random.key(2), (batch,), 0, 10)
