@@ -152,7 +152,7 @@ def test_a_layer_alone_is_a_network_of_one():
     assert eqx.tree_equal(loaded.network["layer"], LIF(3))
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(8, slow=10)
 @pytest.mark.skipif(not PEERS.exists(), reason="needs shared/data/nir")
 @pytest.mark.parametrize("name", [*TOLD, *(f"hand_{name}" for name in BY_HAND)])
 def test_what_came_from_a_peers_file_comes_back_from_ours(name):

@@ -114,7 +114,7 @@ def test_states_of_a_layer_agree(layer_case):
     check_states(layer_case.records, layer_case.gold, "out/", layer_case.gold["param/threshold"])
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(5, slow=13)
 def test_gradients_of_a_layer_agree(layer_case):
     grads = {**vars(layer_case.grads), **vars(layer_case.grads.leak), "input": layer_case.grad_x}
     wanted = {k.removeprefix("grad/"): v for k, v in layer_case.gold.items() if "grad/" in k}

@@ -233,7 +233,7 @@ def test_the_cores_that_are_chosen_are_the_peers_or_as_large(case):
     assert memory(dynapcnn.place(spec)) == memory(spec)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(2, slow=3)
 @each_network
 def test_the_configuration_is_the_same(case):
     spec, _, builder = mapped(case)
