@@ -18,7 +18,7 @@ DATA = {
 # They train for minutes, or tests show what they do.
 LONG = {
     *("dsr", "keyword_spotting_xylo", "quantization_aware_training", "speck"),
-    *("from_rockpool_to_xylo", "many_devices", "my_own_chip"),
+    *("event_camera_to_speck", "from_rockpool_to_xylo", "many_devices", "my_own_chip"),
 }
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -56,6 +56,7 @@ def test_a_file_of_rasters_trains_for_xylo(folder):
     assert f"{found} of {total} right" in result.output, result.output
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_its_data_lie_elsewhere(folder, tmp_path):
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere.npz"
     data = tmp_path / "gestures.npz"

@@ -85,6 +85,7 @@ class Reader(html.parser.HTMLParser):
         return [attributes for name, attributes, _ in self.elements if name == tag]
 
 
+@pytest.mark.slow
 def test_a_screen_reader_finds_its_way(page):
     reader = Reader(page)
     assert not reader.open
