@@ -196,15 +196,9 @@ class _Program:
             half = len(made) // 2
             return tuple(made[:half]), tuple(made[half:])
 
-        lanes = [lane for some in given for lane in some]
-        shape = next((np.shape(lane) for lane in lanes if np.ndim(lane)), None)
-        if shape is None:
-            raise NotByLanes
-        dtypes = [
-            x.aval.dtype for x, some in zip(equation.invars, given, strict=True) for _ in some
-        ]
-        filled = [_full(lane, shape, kind) for lane, kind in zip(lanes, dtypes, strict=True)]
-        return list(of_lanes(*filled))
+        shape = _shape_of(lane for some in given for lane in some)
+        pairs = zip(kinds, given, strict=True)
+        return list(of_lanes(*(_full(x, shape, kind.dtype) for kind, some in pairs for x in some)))
 
     def _sum(self, equation: Any, lanes: Lanes) -> Lanes:
         """A sum, or the like, over axes that are none of the neurons'."""
