@@ -25,6 +25,7 @@ from ..._checks import explained
 from ..._typing import FloatArray
 from ...passthrough import clip_passthrough, round_passthrough
 from .._family import bounds
+from .._quotient import quotient
 from ._chips import SPECK_2F, Chip
 
 Compat = Literal["sinabs"] | None
@@ -180,9 +181,9 @@ def _largest_scale(x: FloatArray, bits: int, compat: Compat) -> Float[Array, ""]
     if compat:
         by_most = jnp.abs(least) <= jnp.abs(most) * abs(low / high)
         # torch divides a number by a tensor as the number times the reciprocal.
-        return jnp.abs(jnp.where(by_most, high * (1 / most), low * (1 / least)))
-    above = jnp.where(most > 0, high / most, jnp.inf)
-    return jnp.minimum(above, jnp.where(least < 0, low / least, jnp.inf))
+        return jnp.abs(jnp.where(by_most, high * quotient(1, most), low * quotient(1, least)))
+    above = jnp.where(most > 0, quotient(high, most), jnp.inf)
+    return jnp.minimum(above, jnp.where(least < 0, quotient(low, least), jnp.inf))
 
 
 def _within(weight: FloatArray, percentile: float) -> FloatArray:

@@ -18,6 +18,7 @@ from ..._mesh import scan
 from ..._typing import FloatArray
 from ...decay import nearest_dash
 from ...passthrough import round_passthrough, straight_through
+from .._quotient import quotient
 from ._chips import Chip
 
 Method: TypeAlias = Literal["global", "channel", "least_squares"]
@@ -176,10 +177,11 @@ def _scale_one(group: Group, largest: PerNeuron, offset: PerNeuron, how: Setting
     fallback = jnp.where(offset > 0, offset, group.threshold)
     largest = jnp.where(largest > 0, largest, fallback)
     if how.method == "least_squares":
-        largest = largest * _best_clip(group.weight / largest[:, None], how.most)
+        largest = largest * _best_clip(quotient(group.weight, largest[:, None]), how.most)
     top = how.chip.max_state
-    fits = jnp.where(jnp.isfinite(group.threshold), top / group.threshold, jnp.inf)
-    return jnp.minimum(how.most * how.unit / largest, jnp.minimum(fits, top / offset))
+    fits = jnp.where(jnp.isfinite(group.threshold), quotient(top, group.threshold), jnp.inf)
+    fits = jnp.minimum(fits, quotient(top, offset))
+    return jnp.minimum(quotient(how.most * how.unit, largest), fits)
 
 
 def _best_clip(weights: Float[Array, "sources neurons synapses"], most: Any) -> PerNeuron:
@@ -188,11 +190,12 @@ def _best_clip(weights: Float[Array, "sources neurons synapses"], most: Any) -> 
     The sum goes weight by weight, so weights of 0 change no bit of it.
     """
     clips = jnp.asarray(_CLIPS, weights.dtype)[:, None]
+    finer, coarser = quotient(most, clips), quotient(clips, most)
 
     def add(total: FloatArray, weight: Float[Array, "neurons synapses"]) -> tuple[FloatArray, Any]:
         for synapse in range(weight.shape[1]):
             w = weight[:, synapse]
-            kept = jnp.clip(jnp.round(w * (most / clips)), -most, most) * (clips / most)
+            kept = jnp.clip(jnp.round(w * finer), -most, most) * coarser
             total = total + jnp.square(kept - w)
         return total, None
 

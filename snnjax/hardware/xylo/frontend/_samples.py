@@ -14,19 +14,8 @@ from ._exact import exact
 
 
 def as_array(signal: ArrayLike) -> Any:
-    """`signal` as an array of JAX, if it is one, or of NumPy.
-
-    Raises:
-        ValueError: inside of a program for anything but a CPU. On a GPU, a stream there gave other
-            integers than the same blocks outside of a program.
-    """
+    """`signal` as an array of JAX, if it is one, or of NumPy."""
     if isinstance(signal, jax.core.Tracer):
-        if jax.default_backend() != "cpu":
-            raise ValueError(
-                f"`signal` is inside of a program for a {jax.default_backend()}, where a front "
-                "end's integers were not shown to be exact. Call the front end outside of it, or "
-                "run the program on a CPU, with JAX_PLATFORMS=cpu"
-            )
         # `jax.vmap` passes an array of NumPy with 64 bits on as it is; a program cuts it off.
         return jnp.copy(signal)
     return signal if isinstance(signal, jax.Array) else np.asarray(signal)

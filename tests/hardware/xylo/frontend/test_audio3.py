@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from snnjax.hardware.xylo import frontend
-from snnjax.hardware.xylo.frontend import AUDIO_3_FILTERS, CLOCK, Audio3, Imu, audio3_filter
+from snnjax.hardware.xylo.frontend import AUDIO_3_FILTERS, CLOCK, Audio3, audio3_filter
 
 from . import reference
 
@@ -112,15 +112,6 @@ def test_batch_jit_vmap_and_single_recordings_agree(make):
     )
 
 
-def test_programs_for_a_gpu_are_refused(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    for run, x in ((Audio3(), np.zeros(50, np.int32)), (Imu(), np.zeros((5, 3), np.int32))):
-        run(x)
-        with pytest.raises(ValueError, match=r"`signal` .* for a gpu, .* with JAX_PLATFORMS=cpu"):
-            jax.jit(run)(x)
-
-
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="programs are for CPUs")
 def test_whole_windows_stream_inside_of_a_program():
     front_end = Audio3(k=5, b1=3)
     x = jnp.asarray(noise(2, 200), jnp.int32)
