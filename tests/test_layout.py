@@ -16,7 +16,7 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 ROWS = (
     {"_typing", "_extras"},
     {"_time_loop", "_tree", "_mesh", "_files", "_checks"},
-    {"params", "decay", "surrogate", "passthrough"},
+    {"params", "decay", "surrogate", "passthrough", "_product"},
     {"quant", "neurons", "scan", "datasets"},
     {"nn"},
     {"transforms", "networks"},

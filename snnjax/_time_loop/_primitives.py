@@ -49,27 +49,42 @@ def run(loop: Loop, parameters: Arrays, state: Arrays, inputs: Arrays) -> tuple[
     return found[: len(state)], found[len(state) :]
 
 
-def _of_outputs(loop: Loop, axes: Axes) -> int:
-    """The place of a mapped axis in outputs: first, or after the time where the inputs have it."""
+def _lies_after(loop: Loop, axes: Axes) -> bool:
+    """Whether a mapped axis lies after the time in the inputs."""
     inputs = loop.split(axes)[2][: len(loop.inputs)]
-    return int(all(axis != 0 for axis in inputs) and any(axis is not None for axis in inputs))
+    return all(axis != 0 for axis in inputs) and any(axis is not None for axis in inputs)
 
 
-def _of_made(loop: Loop, axes: Axes, more: int) -> Axes:
-    """The places of a mapped axis in last states, outputs, and `more` arrays."""
-    out = _of_outputs(loop, axes)
+def _places(loop: Loop, axes: Axes, more: int, *, after: bool = False) -> Axes:
+    """The places of a mapped axis in last states, outputs, and `more` arrays.
+
+    It lies first; in outputs it lies `after` the time if asked for, or if it does in the inputs.
+    """
+    out = int(after or _lies_after(loop, axes))
     return (*(0 for _ in loop.state), *(out for _ in loop.output), *(0 for _ in range(more)))
 
 
+def _places_of_loop(loop: Loop, levels: Levels, operands: Sequence[Any], *, keeps: bool) -> Axes:
+    """The places of the outermost mapped axis in the results of `time_loop`.
+
+    On a CPU, a small batch leaves with the time first: layers that follow need no copies then.
+    """
+    after = jax.default_backend() == "cpu" and not _is_large(MANY_BYTES, loop, levels, operands)
+    return _places(loop, levels[0], len(loop.state) if keeps else 0, after=after)
+
+
 def _pays(limit: int, loop: Loop, levels: Levels, operands: Sequence[Any]) -> bool:
-    """Say whether to cut steps or blocks out of inputs of so many bytes.
+    """Say whether to cut steps or blocks out of inputs of so many bytes, as measured on CPUs.
 
     It spares copies with the time first, and where batches lie after the time there are none.
-    It was measured on CPUs.
     """
-    lie_first = not any(_of_outputs(loop, axes) for axes in levels)
-    is_large = loop.is_above(limit, sizes(levels, map(jnp.shape, operands)))
-    return jax.default_backend() == "cpu" and lie_first and is_large
+    lie_first = not any(_lies_after(loop, axes) for axes in levels)
+    on_cpu = jax.default_backend() == "cpu"
+    return on_cpu and lie_first and _is_large(limit, loop, levels, operands)
+
+
+def _is_large(limit: int, loop: Loop, levels: Levels, operands: Sequence[Any]) -> bool:
+    return loop.is_above(limit, sizes(levels, map(jnp.shape, operands)))
 
 
 def _is_fused(loop: Loop, levels: Levels, operands: Sequence[Any]) -> bool:
@@ -137,7 +152,7 @@ def _run_jvp(
         step = loop.with_starts if keeps else loop.at_once
         run = _at(over(step, levels, made), changing, primals)
         return jax.jvp(run, only(changing, primals), moving)
-    with_starts = tuple(_of_made(loop, axes, len(loop.state)) for axes in levels)
+    with_starts = tuple((*places, *(0 for _ in loop.state)) for places in made)
     found = time_loop.bind(*primals, loop=loop, levels=levels, made=with_starts, keeps=True)
     count = len(loop.state) + len(loop.output)
     parameters, _, inputs = loop.split(primals)
@@ -248,8 +263,9 @@ def _note_axis(
     **params: Any,
 ) -> tuple[Arrays, Axes]:
     """The rule for `jax.vmap`."""
-    places = places_of(loop, tuple(axes), **params)
-    levels, made = (tuple(axes), *levels), (places, *made)
+    levels = tuple(axes), *levels
+    places = places_of(loop, levels, operands, **params)
+    made = places, *made
     return primitive.bind(*operands, loop=loop, levels=levels, made=made, **params), places
 
 
@@ -285,14 +301,14 @@ time_loop = _primitive(
     _run,
     _run_types,
     _run_jvp,
-    lambda loop, axes, keeps: _of_made(loop, axes, len(loop.state) if keeps else 0),
+    _places_of_loop,
 )
 time_loop_push = _primitive(
     "time_loop_push",
     _push,
     _push_types,
     functools.partial(_derived, lambda **params: functools.partial(_push, **params)),
-    lambda loop, axes, changing: _of_made(loop, axes, 0),
+    lambda loop, levels, operands, changing: _places(loop, levels[0], 0),
 )
 ad.primitive_transposes[time_loop_push] = _push_transpose
 time_loop_pull = _primitive(
@@ -300,5 +316,5 @@ time_loop_pull = _primitive(
     _pull,
     _pull_types,
     functools.partial(_derived, _pull_in_blocks),
-    lambda loop, axes, changing: (0,) * sum(changing),
+    lambda loop, levels, operands, changing: (0,) * sum(changing),
 )

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 
 from .._checks import InputError
+from .._product import product
 from .._tree import modules_with_path
 from .._typing import FloatArray, Key, PyTree
 
@@ -95,7 +96,7 @@ def _is_product(layer: Any) -> TypeGuard[eqx.nn.Linear]:
 
 def _product(layer: eqx.nn.Linear, x: FloatArray) -> FloatArray:
     """The layer at all time steps. `jax.vmap` of its `weight @ x` would transpose whole arrays."""
-    y = x @ layer.weight.T
+    y = product(x, layer.weight)
     return y if layer.bias is None else y + layer.bias
 
 
