@@ -9,6 +9,8 @@ import pytest
 from snnjax import LIF, Izhikevich, Leaky, _time_loop, record
 from snnjax._time_loop import _blocks, _kernels
 from snnjax._time_loop._neurons import Neurons, fits
+from snnjax.hardware import xylo
+from snnjax.nn import Sequential
 from snnjax.scan import scan
 
 from .nn.neurons import ALL, draw
@@ -200,3 +202,39 @@ def test_a_jax_whose_pallas_is_another(monkeypatch):
     monkeypatch.setattr(_kernels._mosaic(), "kernel", lambda body: body)
     with pytest.warns(UserWarning, match="compiles no kernel .*`lax.scan` runs it"):
         assert not _kernels.is_compiled()
+
+
+def test_with_numbers_of_64_bits_there_are_none(monkeypatch):
+    monkeypatch.setattr(_kernels, "is_there", lambda: True)
+    assert _kernels.are_there()
+    with jax.enable_x64(True):
+        assert not _kernels.are_there()
+
+
+@needs_kernels
+@pytest.mark.slow
+@pytest.mark.parametrize("synapses", [2, 1])
+def test_training_through_the_integers_of_a_chip(synapses, kernels, monkeypatch):
+    """Each population that is not recurrent is one kernel forward and one backward."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    model = Sequential(
+        eqx.nn.Linear(5, 4 * synapses, use_bias=False, key=keys[0]),
+        LIF(4, synapses=synapses, threshold=0.3),
+        eqx.nn.Linear(4, 3, use_bias=False, key=keys[1]),
+        LIF(3, threshold=0.1, max_spikes=1),
+    )
+    x = jax.random.poisson(keys[2], 1.0, (2, 10, 5)).astype(float)
+    arrays, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def loss(arrays):
+        run = xylo.emulate(eqx.combine(arrays, static))(x)
+        return jnp.cos(run.vmem_out / 1000).sum() + run.spikes_out.std(), run
+
+    derived = jax.value_and_grad(loss, has_aux=True)
+    (_, run), grads = derived(arrays)
+    assert len(kernels) == 4
+    assert run.spikes_out.any()
+    monkeypatch.setattr(_kernels, "are_there", lambda: False)
+    (_, wanted), wanted_grads = derived(arrays)
+    equal(run, wanted)
+    close(grads, wanted_grads, 1e-5)

@@ -27,8 +27,14 @@ INTERPRETED = False
 """Whether kernels run in Pallas' simulation of a GPU, as in tests."""
 
 
-@functools.cache
 def are_there() -> bool:
+    """Whether a loop becomes a kernel here: with 32-bit numbers, by a jax and on a GPU for it."""
+    # Counters and constants of a step traced with 64 bits have as many.
+    return not jax.config.jax_enable_x64 and is_there()  # type: ignore[attr-defined]
+
+
+@functools.cache
+def is_there() -> bool:
     """Whether jax runs these kernels here: it is 0.11 or newer, on one GPU that is new enough.
 
     XLA cuts programs for several devices along the batch, but cannot cut a kernel.
