@@ -65,10 +65,11 @@ def scan(
     inputs: PyTree = None,
     *,
     reverse: bool = False,
+    unroll: int = 1,
 ) -> tuple[Any, Any]:
     """`lax.scan` from a state that need not be spread yet."""
     step, state = settled(step, state, one_of(inputs))
-    return lax.scan(step, state, inputs, reverse=reverse)
+    return lax.scan(step, state, inputs, reverse=reverse, unroll=unroll)
 
 
 def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: PyTree) -> PyTree:

@@ -78,7 +78,9 @@ def add_in_order(
             count, weight = source
             return saturate(total + jnp.multiply.outer(count, weight), chip), None
 
-        return scan(add, isyn, (counts.T, weights))[0]
+        # On a GPU, each round of a loop is a launch; on CPUs longer rounds took longer.
+        unroll = 1 if jax.default_backend() == "cpu" else 16
+        return scan(add, isyn, (counts.T, weights), unroll=unroll)[0]
 
     fits = within_range(isyn, charge, counts, weights, chip)
     return lax.cond(fits, lambda: isyn + charge, one_by_one)
@@ -141,5 +143,5 @@ def fire(vmem: FloatArray, threshold: FloatArray, most: FloatArray | float) -> F
         most: the number at which a neuron stops.
     """
     # Half a unit more keeps the quotient clear of the whole numbers, so no rounding can change it.
-    quotient = jnp.floor((vmem + 0.5) / threshold)
+    quotient = jnp.floor((vmem + 0.5) * (1 / threshold))
     return jnp.where(vmem >= threshold, jnp.minimum(quotient, most), 0)

@@ -20,7 +20,7 @@ from .._inputs import batch_of, in_batch, require_known_counts, require_shape, r
 from . import _gradient
 from ._arithmetic import share
 from ._chips import Chip, get_chip
-from ._gradient import Inputs, Parameters, Spiking, States, later
+from ._course import Inputs, Parameters, Spiking, States, later
 from ._integers import Bits, Group, Method, PerNeuron, Settings, rounded, scales, settings
 from ._map_network import lay_out, require_known, warn_of_caps
 from ._nodes import Node, read, readout_group
@@ -115,8 +115,9 @@ class Emulator(eqx.Module):
 
     def _sizes(self) -> tuple[int, int, int]:
         """Number of hidden neurons, their synapses, and output neurons."""
-        *hidden, (_, outputs) = [layer.parameters.part_syn.shape for layer in self.layers]
-        return sum(n for _, n in hidden), max(synapses for synapses, _ in hidden), outputs
+        parts = [layer.parameters.part_syn for layer in self.layers]
+        *hidden, (outputs,) = [[len(part) for part in of_layer] for of_layer in parts]
+        return sum(sizes[0] for sizes in hidden), max(map(len, hidden)), outputs
 
     def _traces(
         self, counts: Float[Array, "batch time inputs"], state: SimState | None
@@ -141,17 +142,17 @@ class Emulator(eqx.Module):
 
     def _start(self, batch: int, state: SimState | None) -> list[States]:
         """The first state of each population."""
-        parts = [layer.parameters.part_syn.shape for layer in self.layers]
+        parts = [layer.parameters.part_syn for layer in self.layers]
         if state is None:
-            none = [jnp.zeros((batch, *shape)) for shape in parts]
-            return [States(isyn, isyn[:, 0], isyn[:, 0]) for isyn in none]
-        ends = np.cumsum([neurons for _, neurons in parts[:-1]]).tolist()
+            none = [tuple(jnp.zeros((batch, len(part))) for part in each) for each in parts]
+            return [States(isyn, isyn[0], isyn[0]) for isyn in none]
+        ends = np.cumsum([len(each[0]) for each in parts[:-1]]).tolist()
         found = []
-        for (synapses, neurons), end in zip(parts[:-1], ends, strict=True):
-            own = slice(end - neurons, end)
-            isyn = jnp.swapaxes(state.isyn[:, own, :synapses], 1, 2)
+        for each, end in zip(parts[:-1], ends, strict=True):
+            own = slice(end - len(each[0]), end)
+            isyn = _by_synapse(state.isyn[:, own, : len(each)])
             found.append(States(isyn, state.vmem[:, own], state.spikes[:, own]))
-        out = States(state.isyn_out[:, None], state.vmem_out, jnp.zeros_like(state.vmem_out))
+        out = States((state.isyn_out,), state.vmem_out, jnp.zeros_like(state.vmem_out))
         return [*found, out]
 
 
@@ -235,12 +236,12 @@ def _layer(
     index: int, node: Node, group: Group, scale: PerNeuron, cap: int, how: Settings
 ) -> _Layer:
     whole = rounded(group, scale, how)
-    weight = jnp.swapaxes(whole.weight * how.unit, 1, 2)
-    own = len(weight) - node.size if node.recurrent else len(weight)
+    weights = _by_synapse(whole.weight * how.unit)
+    own = len(group.weight) - node.size if node.recurrent else len(group.weight)
     parameters = Parameters(
-        feed=weight[:own],
-        loop=weight[own:] if node.recurrent else None,
-        part_syn=share(whole.dash_syn.T),
+        feed=tuple(weight[:own] for weight in weights),
+        loop=tuple(weight[own:] for weight in weights) if node.recurrent else None,
+        part_syn=_by_synapse(share(whole.dash_syn)),
         part_mem=share(whole.dash_mem),
         threshold=whole.threshold,
         bias=whole.bias,
@@ -257,27 +258,33 @@ def _gather(traces: list[tuple[States, States]], record: bool) -> Emulation:
         for start, states in traces
     ]
     out = over_time[-1]
-    hidden = _side_by_side(over_time[:-1]) if record else None
-    end = _side_by_side(last[:-1])
+    isyn, vmem, spikes = _side_by_side(over_time[:-1]) if record else (None, None, None)
     return Emulation(
         spikes_out=out.spikes,
         vmem_out=out.vmem,
-        isyn_out=out.isyn[..., 0, :] if record else None,
-        spikes=None if hidden is None else hidden.spikes,
-        vmem=None if hidden is None else hidden.vmem,
-        isyn=None if hidden is None else hidden.isyn,
-        state=SimState(end.isyn, end.vmem, end.spikes, last[-1].isyn[..., 0, :], last[-1].vmem),
+        isyn_out=out.isyn[0] if record else None,
+        spikes=spikes,
+        vmem=vmem,
+        isyn=isyn,
+        state=SimState(*_side_by_side(last[:-1]), last[-1].isyn[0], last[-1].vmem),
     )
 
 
-def _side_by_side(hidden: Sequence[States]) -> States:
-    """All hidden neurons along the axis of neurons, synapses after them, as in a Spec."""
-    synapses, isyn = max(states.isyn.shape[-2] for states in hidden), []
-    for x in (states.isyn for states in hidden):
-        spare = (0, synapses - x.shape[-2]), (0, 0)
-        isyn.append(jnp.pad(x, ((0, 0),) * (x.ndim - 2) + spare))
-    return States(
-        isyn=jnp.swapaxes(jnp.concatenate(isyn, axis=-1), -1, -2),
-        vmem=jnp.concatenate([x.vmem for x in hidden], axis=-1),
-        spikes=jnp.concatenate([x.spikes for x in hidden], axis=-1),
+def _side_by_side(hidden: Sequence[States]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """isyn, vmem and spikes of all hidden neurons, synapses after neurons, as in a Spec."""
+    synapses = max(len(states.isyn) for states in hidden)
+
+    def of_all(isyn: Sequence[FloatArray]) -> FloatArray:
+        spare = [jnp.zeros_like(isyn[0])] * (synapses - len(isyn))
+        return jnp.stack([*isyn, *spare], axis=-1)
+
+    return (
+        jnp.concatenate([of_all(states.isyn) for states in hidden], axis=-2),
+        jnp.concatenate([states.vmem for states in hidden], axis=-1),
+        jnp.concatenate([states.spikes for states in hidden], axis=-1),
     )
+
+
+def _by_synapse(x: FloatArray) -> tuple[FloatArray, ...]:
+    """The numbers of each synapse, which are along the last axis."""
+    return tuple(x[..., i] for i in range(x.shape[-1]))

@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import LIF, Residual, Sequential, SynNet
 from snnjax.hardware import xylo
-from snnjax.hardware.xylo import _gradient
+from snnjax.hardware.xylo import _course
 from snnjax.surrogate import PeriodicExponential
 
 from .reference import assert_emulates
@@ -152,7 +152,7 @@ def test_a_current_that_saturates_for_a_while_only_equals_the_simulator():
 def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step):
     begins = []
 
-    def spy(condition, body, start, original=_gradient.while_loop):
+    def spy(condition, body, start, original=_course.while_loop):
         begins.append(int(start[0]))
         return original(condition, body, start)
 
@@ -161,7 +161,7 @@ def test_a_run_is_done_again_from_where_a_current_may_saturate(monkeypatch, step
     x[:, ::4, 0] = 1
     x[1, step] = 15
     with monkeypatch.context() as patch:
-        patch.setattr(_gradient, "while_loop", spy)
+        patch.setattr(_course, "while_loop", spy)
         run = xylo.emulate(model, chip=chip)(x)
     assert begins[0] == step
     trace = xylo.simulate(xylo.quantize(xylo.map_network(model, chip=chip)), x)

@@ -10,7 +10,7 @@ import pytest
 
 from snnjax import LIF, Sequential, decay
 from snnjax.hardware import xylo
-from snnjax.hardware.xylo import _arithmetic, _gradient
+from snnjax.hardware.xylo import _arithmetic, _course, _gradient
 from snnjax.surrogate import Atan
 
 FINE = dataclasses.replace(xylo.XYLO_AUDIO_3, weight_bits=16, state_bits=24)
@@ -23,22 +23,25 @@ def population(rng, chip, synapses, recurrent):
     def normal(*shape):
         return jnp.asarray(rng.normal(size=shape))
 
+    def by_synapse(x):
+        return tuple(x[..., i, :] for i in range(synapses))
+
     targets = synapses, NEURONS
-    parameters = _gradient.Parameters(
-        feed=normal(SOURCES, *targets),
-        loop=0.3 * normal(NEURONS, *targets) if recurrent else None,
-        part_syn=jnp.asarray(rng.uniform(0.1, 0.5, targets)),
+    parameters = _course.Parameters(
+        feed=by_synapse(normal(SOURCES, *targets)),
+        loop=by_synapse(0.3 * normal(NEURONS, *targets)) if recurrent else None,
+        part_syn=by_synapse(jnp.asarray(rng.uniform(0.1, 0.5, targets))),
         part_mem=jnp.asarray(rng.uniform(0.1, 0.5, NEURONS)),
         threshold=jnp.asarray(rng.uniform(1, 2, NEURONS)),
         bias=2 * normal(NEURONS) if chip.has_bias else None,
     )
     counts = jnp.asarray(rng.poisson(1, (STEPS, BATCH, SOURCES)), float)
     handed = jnp.asarray(rng.poisson(0.3, (STEPS, BATCH, NEURONS)), float)
-    start = _gradient.States(
-        normal(BATCH, *targets), normal(BATCH, NEURONS), jnp.abs(normal(BATCH, NEURONS))
+    start = _course.States(
+        by_synapse(normal(BATCH, *targets)), normal(BATCH, NEURONS), jnp.abs(normal(BATCH, NEURONS))
     )
-    spiking = _gradient.Spiking(chip, 31, Atan(jnp.asarray(0.7)), jnp.full(NEURONS, 3.0))
-    return parameters, _gradient.Inputs(counts, handed, start), spiking
+    spiking = _course.Spiking(chip, 31, Atan(jnp.asarray(0.7)), jnp.full(NEURONS, 3.0))
+    return parameters, _course.Inputs(counts, handed, start), spiking
 
 
 @pytest.fixture
@@ -54,15 +57,15 @@ def relaxed(monkeypatch):
                     vmem / spiking.scale, threshold / spiking.scale, most
                 )
 
-            _gradient.fire = fire
+            _course.fire = fire
             return function(*args, **settings)
 
         return call
 
-    monkeypatch.setattr(_gradient, "fire", _gradient.fire)  # so that it is set back
-    monkeypatch.setattr(_gradient, "_step", relaxing(_gradient._step, lambda args: args[1]))
-    monkeypatch.setattr(_gradient, "_after", relaxing(_gradient._after, lambda args: args[1][2]))
-    for module in (_arithmetic, _gradient):
+    monkeypatch.setattr(_course, "fire", _course.fire)  # so that it is set back
+    for module in (_course, _gradient):
+        monkeypatch.setattr(module, "moment", relaxing(_course.moment, lambda args: args[1]))
+    for module in (_arithmetic, _course):
         monkeypatch.setattr(module, "loss_of", lambda x, part: x * part)
 
 
@@ -84,7 +87,7 @@ def test_it_equals_finite_differences_of_the_relaxation(
 
         def loss(trained):
             states = _gradient.run(eqx.combine(trained, held))
-            currents = states.isyn.sum(2)
+            currents = sum(states.isyn)
             seen = jnp.stack([currents, states.vmem, states.spikes])
             return jnp.sum(seen * cotangent), states
 
@@ -117,26 +120,27 @@ def test_a_current_at_an_end_of_its_range_passes_no_gradient_on(sign):
     """At +32767 as at -32768 the current no longer follows its weights."""
     chip = xylo.XYLO_AUDIO_3
     ones = jnp.ones(1)
-    parameters = _gradient.Parameters(
-        feed=jnp.full((1, 1, 1), sign * 127.0),
+    parameters = _course.Parameters(
+        feed=(jnp.full((1, 1), sign * 127.0),),
         loop=None,
-        part_syn=jnp.full((1, 1), 2.0**-15),
+        part_syn=(jnp.full(1, 2.0**-15),),
         part_mem=ones / 2,
         threshold=32767 * ones,
         bias=None,
     )
-    rest = _gradient.States(jnp.zeros((1, 1, 1)), jnp.zeros((1, 1)), jnp.zeros((1, 1)))
-    spiking = _gradient.Spiking(chip, 31, Atan(), ones)
+    none = jnp.zeros((1, 1))
+    rest = _course.States((none,), none, none)
+    spiking = _course.Spiking(chip, 31, Atan(), ones)
 
     def last_and_gradient(steps):
         @jax.jit
         @jax.value_and_grad
         def last(feed):
-            inputs = _gradient.Inputs(jnp.full((steps, 1, 1), 15.0), None, rest)
+            inputs = _course.Inputs(jnp.full((steps, 1, 1), 15.0), None, rest)
             run = _gradient.run((parameters._replace(feed=feed), inputs, spiking))
-            return run.isyn[-1].sum()
+            return run.isyn[0][-1].sum()
 
-        return map(float, jax.tree.map(jnp.squeeze, last(parameters.feed)))
+        return [leaf.item() for leaf in jax.tree.leaves(last(parameters.feed))]
 
     current, gradient = last_and_gradient(40)
     assert abs(current) >= 32766
