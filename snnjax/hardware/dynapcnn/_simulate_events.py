@@ -1,8 +1,9 @@
 """Simulation of a quantised network event by event, as the asynchronous chip computes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -10,12 +11,14 @@ from ..._checks import explained
 from ...datasets.events import Events, EventsLike, as_int64
 from .._describe import describe_trace
 from .._inputs import require_state
-from . import _kernel, _visit
-from ._check import require_integers
 from ._chips import whole
 from ._sensor import Sensor
 from ._simulate import SimState, registers
-from ._spec import Core, Shape, Spec
+from ._spec import Spec
+from ._through import Flow, Layer, arrived, count, ready, through
+
+_BLOCK = 2**16
+"""Events and ticks that go through all layers at a time."""
 
 
 class EventTrace(NamedTuple):
@@ -39,18 +42,6 @@ class EventTrace(NamedTuple):
 
     def __repr__(self) -> str:
         return describe_trace(self)
-
-
-class _Sequence(NamedTuple):
-    """Events of a map.
-
-    Attributes:
-        cause: number of the input event or tick that caused each, ascending.
-        place: its place in the map, in the order of channel, y and x.
-    """
-
-    cause: Int[np.ndarray, " n"]
-    place: Int[np.ndarray, " n"]
 
 
 @explained
@@ -103,47 +94,57 @@ def simulate_events(
             are not in order, before `start` or outside of the input map; if `bias_period` is
             missing or no integer; or if `state` does not fit.
     """
-    require_integers(spec)
+    cores = ready(spec)
     events = as_int64(events, spec.input_shape)
     if state is not None:
         require_state(state, registers(spec), ())
-    ticks = _ticks(spec, events, bias_period, start, duration)
+    biased = [core.name for core in cores if core.tables.bias.size]
+    ticks = _ticks(biased, events, bias_period, start, duration)
     times, fed, tick_causes = _merged(spec, events, ticks)
-    sent: list[_Sequence] = []
-    vmem, arrived, saturated, waiting = [], [], [], []
-    for i, core in enumerate(spec.layers):
-        arriving = _arriving(spec, i, fed, sent)
-        before = _kernel.rest(core) if state is None else jnp.asarray(state.vmem[i])
-        run = _visit.run(core, spec.chip, before, *arriving, tick_causes)
-        sent.append(_Sequence(run.cause, run.neuron))
-        vmem.append(jnp.asarray(run.vmem))
-        saturated.append(run.saturated)
-        waiting.append(int(np.sum(run.vmem >= int(core.threshold))))
-        arrived.append(_numbers(core.input_shape, arriving).sum(axis=0))
-    shapes = [core.output_shape for core in spec.layers]
+    numbers: dict[int | None, np.ndarray] = {None: count(fed.place, fed.shape)}
+    vmem = [core.vmem for core in cores] if state is None else [*map(np.asarray, state.vmem)]
+    blocks = []
+    for first in range(0, max(len(times), 1), _BLOCK):
+        now = slice(*np.searchsorted(fed.cause, (first, first + _BLOCK)))
+        part = Flow((fed.cause[now] - first).astype(np.int32), fed.place[now], fed.shape)
+        ticking = tick_causes[slice(*np.searchsorted(tick_causes, (first, first + _BLOCK)))]
+        layers = through(cores, vmem, times[first : first + _BLOCK], part, ticking - first)
+        vmem = [layer.vmem for layer in layers]
+        blocks.append(layers)
+    parts = [*zip(*blocks, strict=True)]
+    del blocks, layers
+    whole = [_joined(parts.pop(0)) for _ in cores]  # with room for one layer twice, not for all
+    numbers.update((i, layer.counts) for i, layer in enumerate(whole))
     return EventTrace(
-        events=tuple(_events(times, *of) for of in zip(shapes, sent, strict=True)),
-        counts=tuple(_numbers(*of) for of in zip(shapes, sent, strict=True)),
-        arrived=tuple(arrived),
-        saturated=tuple(saturated),
-        waiting=tuple(waiting),
-        state=SimState(tuple(vmem)),
+        events=tuple(layer.events for layer in whole),
+        counts=tuple(layer.counts for layer in whole),
+        arrived=tuple(arrived(numbers, core.sources) for core in cores),
+        saturated=tuple(layer.saturated for layer in whole),
+        waiting=tuple(
+            int(np.count_nonzero(layer.vmem >= core.tables.rules.threshold))
+            for layer, core in zip(whole, cores, strict=True)
+        ),
+        state=SimState(tuple(jax.device_put(vmem))),
     )
 
 
-def _events(times: np.ndarray, shape: Shape, sequence: _Sequence) -> Events:
-    at = (index.ravel()[sequence.place] for index in np.indices(shape))
-    return Events(times[sequence.cause], *at)
-
-
-def _numbers(shape: Shape, sequence: _Sequence) -> Int[np.ndarray, "channels y x"]:
-    return np.bincount(sequence.place, minlength=int(np.prod(shape))).reshape(shape)
+def _joined(parts: Sequence[Layer]) -> Layer:
+    """A layer on all causes, from blocks of them."""
+    if len(parts) == 1:
+        return parts[0]
+    events = Events(*map(np.concatenate, zip(*(part.events for part in parts), strict=True)))
+    counts = np.sum([part.counts for part in parts], axis=0)
+    return Layer(events, counts, parts[-1].vmem, sum(part.saturated for part in parts))
 
 
 def _ticks(
-    spec: Spec, events: Events, period: int | None, start: int | None, duration: int | None
+    biased: Sequence[str],
+    events: Events,
+    period: int | None,
+    start: int | None,
+    duration: int | None,
 ) -> Int[np.ndarray, " ticks"]:
-    """The times of the ticks; none if no core has biases."""
+    """The times of the ticks; none if no core is biased."""
     first, last = (int(t) for t in (events.time[[0, -1]] if len(events.time) else (0, 0)))
     if start is None:
         start = first
@@ -155,23 +156,14 @@ def _ticks(
     end = last if duration is None else start + whole("duration", duration, 0)
     if period is not None:
         period = whole("bias_period", period, 1)
-    biased = [i for i, core in enumerate(spec.layers) if _has_bias(core)]
     if not biased:
         return np.zeros(0, np.int64)
     if period is None:
-        raise ValueError(
-            f"`bias_period` must be given, since `{spec.name(biased[0])}` has biases; got None"
-        )
+        raise ValueError(f"`bias_period` must be given, since `{biased[0]}` has biases; got None")
     return np.arange(start + period, end + 1, period, dtype=np.int64)
 
 
-def _has_bias(core: Core) -> bool:
-    return core.bias is not None and bool(np.any(np.asarray(core.bias)))
-
-
-def _merged(
-    spec: Spec, events: Events, ticks: np.ndarray
-) -> tuple[np.ndarray, _Sequence, np.ndarray]:
+def _merged(spec: Spec, events: Events, ticks: np.ndarray) -> tuple[np.ndarray, Flow, np.ndarray]:
     """The times of all causes; the events as they reach the first cores; the causes of ticks."""
     times = np.concatenate([ticks, events.time])
     order = np.argsort(times, kind="stable")  # a tick comes first, since ticks are listed first
@@ -183,7 +175,7 @@ def _merged(
         passed = spec.sensor.passed(*events)
         cause, *at = (array[passed] for array in (cause, *at))
         cause, *at = _sensed(spec.sensor, cause, *at)
-    fed = _Sequence(cause, np.ravel_multi_index(at, spec.fed_shape))
+    fed = Flow(cause, np.ravel_multi_index(at, spec.fed_shape), spec.fed_shape)
     return times[order], fed, number[: len(ticks)]
 
 
@@ -192,31 +184,3 @@ def _sensed(sensor: Sensor, cause: np.ndarray, *at: np.ndarray) -> tuple[np.ndar
     channel = np.zeros_like(at[0]) if sensor.merge else at[0]
     y, x, kept = sensor.place(*at[1:])
     return tuple(array[kept] for array in (cause, channel, y, x))
-
-
-def _arriving(spec: Spec, layer: int, fed: _Sequence, sent: list[_Sequence]) -> _Sequence:
-    """The events that arrive at a layer, in order."""
-    shape = spec.layers[layer].input_shape
-    parts = [
-        _moved(fed, spec.fed_shape, 1, shape, shift)
-        if source is None
-        else _moved(sent[source], spec.layers[source].output_shape, pool, shape, shift)
-        for source, pool, shift in spec.sources(layer)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    joined = _Sequence(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    order = np.argsort(joined.cause, kind="stable")
-    return _Sequence(*(array[order] for array in joined))
-
-
-def _moved(events: _Sequence, before: Shape, pool: int, after: Shape, shift: int) -> _Sequence:
-    """Events of one map in another: pooled, and at later channels."""
-    _, height, width = after
-    channel, y, x = np.indices(before)
-    y, x = y // pool, x // pool
-    inside = (y < before[1] // pool) & (x < before[2] // pool)
-    place = ((channel + shift) * height + y) * width + x
-    to = np.where(inside, place, -1).ravel()[events.place]
-    kept = to >= 0
-    return _Sequence(events.cause[kept], to[kept])

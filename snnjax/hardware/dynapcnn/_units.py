@@ -12,6 +12,7 @@ units of no more than 64 neurons, and a byte for what happens to four of them.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -20,7 +21,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int
 
+from .._family import bounds
 from . import _kernel
+from ._chips import Chip
 from ._spec import Core
 
 LANES = 64
@@ -29,8 +32,11 @@ LANES = 64
 FIRED = np.uint64(0x0F0F0F0F0F0F0F0F)
 """The bits of eight flags that are spikes; the others are cuts."""
 
-LANE = np.arange(LANES).reshape(4, 2, 8).T.ravel()
-"""The neuron of each bit of the spikes of a unit."""
+LANE = np.insert(np.arange(LANES, dtype=np.int32).reshape(4, 2, 8).T.ravel(), 0, -1)
+"""The neuron of each bit of the spikes of a unit, bits counted from 1."""
+
+_TABLE = 4096
+"""Entries of the smallest array of a compiled call; larger ones are 4 times as long, and so on."""
 
 
 class Rules(NamedTuple):
@@ -48,16 +54,28 @@ class Tables(NamedTuple):
         weight: weights of all units; the lowest number of its type stands for none.
         neurons: the first neuron of each unit.
         weights: where its weights begin.
+        order: the place of each neuron in the order of channel, y and x.
+        places: number of places of the input map; the further rows are a tick.
+        bias: the biases; empty where all are 0, and there is no tick.
+        rules: what the neurons do.
+        limits: of a potential.
     """
 
-    weight: Int[np.ndarray, " weights"]
+    weight: Int[Array, " weights"]
     neurons: Int[np.ndarray, "rows units"]
     weights: Int[np.ndarray, "rows units"]
+    order: Int[np.ndarray, " neurons"]
+    places: int
+    bias: Int[np.ndarray, " out"]
+    rules: Rules
+    limits: tuple[int, int]
 
 
-def tables(core: Core, dtype: type, *, ticking: bool) -> Tables:
-    """The tables of a core; a tick has units if `ticking`."""
+def tables(core: Core, chip: Chip) -> Tables:
+    """The tables of a core with integers."""
     out, height, width = core.output_shape
+    limits = bounds(chip.state_bits)
+    dtype = np.int16 if chip.state_bits <= 16 else np.int32
     none = np.iinfo(dtype).min
     (to_y, k_y), (to_x, k_x) = (
         _kernel.reached(core, axis, np.arange(size))
@@ -78,14 +96,24 @@ def tables(core: Core, dtype: type, *, ticking: bool) -> Tables:
     neurons = (row * width + x[:, None, None]) * out + np.arange(0, weight.shape[-1], LANES)
     neurons = np.broadcast_to(neurons, weights.shape)
     # A tick, filled up with units without weights.
-    bias: np.ndarray = np.asarray(core.bias if ticking else (), dtype)
-    bias = _in_units(np.tile(bias, height * width), none)
-    tick, units = np.arange(0, bias.size, LANES), int(np.prod(weights.shape[3:]))
-    spare, nothing = (0, -len(tick) % units), weight.size + bias.size
+    bias = np.asarray(() if core.bias is None or not np.any(core.bias) else core.bias, np.int64)
+    biases = _in_units(np.tile(bias, height * width).astype(dtype), none)
+    tick, units = np.arange(0, biases.size, LANES), math.prod(weights.shape[3:])
+    spare, nothing = (0, -len(tick) % units), weight.size + biases.size
+    added = np.concatenate([weight.ravel(), biases, np.full(LANES, none, dtype)])
     return Tables(
-        weight=np.concatenate([weight.ravel(), bias, np.full(LANES, none, dtype)]),
+        weight=jax.device_put(padded(added, len(added)), jax.local_devices(backend="cpu")[0]),
         neurons=_rows(units, neurons, np.pad(tick, spare)),
         weights=_rows(units, weights, np.pad(weight.size + tick, spare, constant_values=nothing)),
+        order=np.arange(out * height * width, dtype=np.int32).reshape(out, -1).T.ravel(),
+        places=math.prod(core.input_shape),
+        bias=bias,
+        rules=Rules(
+            threshold=int(core.threshold),
+            min_vmem=limits[0] if core.min_vmem is None else int(core.min_vmem),
+            zero=core.reset == "zero",
+        ),
+        limits=limits,
     )
 
 
@@ -97,6 +125,21 @@ def _in_units(weight: np.ndarray, none: int) -> np.ndarray:
     """Weights along the last axis, filled up to whole units."""
     spare = -weight.shape[-1] % LANES
     return np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, spare)], constant_values=none)
+
+
+def padded(values: np.ndarray, least: int) -> np.ndarray:
+    """Numbers with zeros up to one of a few lengths, each of which is compiled for."""
+    found = np.zeros(length(least), values.dtype)
+    found[: len(values)] = values
+    return found
+
+
+def length(least: int) -> int:
+    """The shortest of these lengths that is not below `least`."""
+    size = _TABLE
+    while size < least:
+        size *= 4
+    return size
 
 
 @functools.partial(jax.jit, static_argnames="limits")

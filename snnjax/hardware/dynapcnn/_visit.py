@@ -3,26 +3,20 @@
 Events and ticks become units, which a compiled loop takes one after the other, see `_units`.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Int
 
-from .._family import bounds
-from ._chips import Chip
-from ._spec import Core
-from ._units import FIRED, LANE, LANES, Rules, apply, tables
+from ._units import FIRED, LANE, LANES, Rules, Tables, apply, length, padded
 
-_UNITS = 2**15
+_UNITS = 2**16
 """Units of a compiled call, if a tick has no more."""
 
 _WORTH = 2**15
 """Units of a silence from which on it pays to skip ticks."""
-
-_TABLE = 4096
-"""Entries of the smallest array of a compiled call; larger ones are 8 times as long, and so on."""
 
 
 class Run(NamedTuple):
@@ -41,56 +35,50 @@ class Run(NamedTuple):
     saturated: int
 
 
-class _Done(NamedTuple):
-    """Units of a compiled call: the entry of each row, the first neuron of each unit, its flags."""
-
-    entry: Int[np.ndarray, " rows"]
-    neurons: Int[np.ndarray, " units"]
-    flags: Int[Array, "units 16"]
-
-
 def run(
-    core: Core,
-    chip: Chip,
-    vmem: Int[Array, "out y x"],
+    tables: Tables,
+    vmem: Int[np.ndarray, "out y x"],
     cause: Int[np.ndarray, " events"],
     place: Int[np.ndarray, " events"],
     ticks: Int[np.ndarray, " ticks"],
+    meanwhile: Callable[[], None],
 ) -> Run:
     """All events of a core, and the ticks of its biases.
 
     Args:
-        core: with integers.
-        chip: its bits.
+        tables: of the core.
         vmem: membrane potentials to begin with.
         cause: the cause of each event, ascending.
         place: its place in the input map, in the order of channel, y and x.
         ticks: the causes that are ticks, ascending; each comes before the events it causes.
+        meanwhile: work of the caller's, done while the first compiled call goes on.
     """
-    out, height, width = core.output_shape
-    ticking = core.bias is not None and bool(np.any(np.asarray(core.bias)))
-    # One entry for each tick and event, in the order of time.
-    at = np.searchsorted(cause, ticks if ticking else ticks[:0])
-    tick = np.prod(core.input_shape)
-    causes, entries = np.insert(cause, at, ticks[: len(at)]), np.insert(place, at, tick)
-    loop = _Loop(core, chip, np.asarray(vmem).transpose(1, 2, 0), entries, ticking)
-    if ticking:
-        for start, stop in _silences(np.flatnonzero(entries < tick), len(entries), loop.tick):
-            loop.run(start)
-            loop.rest(stop)
-    loop.run(len(entries))
-    entry, neuron = loop.spikes()
+    out, height, width = vmem.shape
+    at = np.searchsorted(cause, ticks) if tables.bias.size else np.zeros(0, np.int64)
+    if len(at):  # One entry for each tick and event, in the order of time.
+        cause, place = np.insert(cause, at, ticks), np.insert(place, at, tables.places)
+    loop = _Loop(tables, vmem.transpose(1, 2, 0).ravel(), cause, place, meanwhile)
+    for start, stop in _silences(at, loop.tick):
+        loop.run(start)
+        loop.rest(stop)
+    loop.run(len(place))
     end = loop.vmem().reshape(height, width, out).transpose(2, 0, 1)
-    return Run(causes[entry], neuron, end, loop.saturated)
+    cause, place = loop.spikes()
+    return Run(cause, place, end, loop.saturated)
 
 
-def _silences(
-    events: Int[np.ndarray, " events"], entries: int, tick: int
-) -> Iterator[tuple[int, int]]:
-    """First and last entry of ticks in a row that are so many that some may be skipped."""
-    edges = np.concatenate([[-1], events, [entries]])
-    for i in np.flatnonzero(np.diff(edges) - 1 >= max(_WORTH // tick, 2)):
-        yield int(edges[i]) + 1, int(edges[i + 1])
+def _silences(at: Int[np.ndarray, " ticks"], tick: int) -> Iterator[tuple[int, int]]:
+    """First and last entry of ticks in a row that are so many that some may be skipped.
+
+    Args:
+        at: number of events before each tick.
+        tick: number of units of a tick.
+    """
+    first = np.flatnonzero(np.diff(at, prepend=-1))
+    number = np.diff(first, append=len(at))
+    for i in np.flatnonzero(number >= max(_WORTH // max(tick, 1), 2)):
+        start = int(at[first[i]] + first[i])
+        yield start, start + int(number[i])
 
 
 class _Loop:
@@ -106,117 +94,118 @@ class _Loop:
 
     def __init__(
         self,
-        core: Core,
-        chip: Chip,
-        vmem: Int[np.ndarray, "y x out"],
+        tables: Tables,
+        vmem: Int[np.ndarray, " neurons"],
+        causes: Int[np.ndarray, " entries"],
         entries: Int[np.ndarray, " entries"],
-        ticking: bool,
+        meanwhile: Callable[[], None],
     ) -> None:
-        low, _ = self._limits = bounds(chip.state_bits)
-        self._dtype = np.int16 if chip.state_bits <= 16 else np.int32
-        self._bias = np.asarray(core.bias, np.int64) if ticking else np.zeros(1, np.int64)
-        self._rules = Rules(
-            threshold=int(core.threshold),
-            min_vmem=low if core.min_vmem is None else int(core.min_vmem),
-            zero=core.reset == "zero",
-        )
-        weight, *self._tables = tables(core, self._dtype, ticking=ticking)
-        rows, self._units = self._tables[0].shape
-        places = int(np.prod(core.input_shape))
-        self.tick = (rows - places) * self._units
-        self._entry, self._entries = 0, entries
-        self._before = np.arange(len(entries) + 1)
-        if ticking:
-            self._before[1:] = np.cumsum(np.where(entries < places, 1, rows - places))
-        self._most = max(_UNITS // self._units, rows - places, 1)
-        self._cpu = jax.local_devices(backend="cpu")[0]
-        self._weight = jax.device_put(_padded(weight), self._cpu)
-        self._vmem = self._placed(vmem)
-        self._order = np.arange(vmem.size).reshape(vmem.shape[-1], -1).T.ravel()
-        self._bits = vmem.size.bit_length()
-        self._keys = [np.zeros(0, np.int64)]
-        self._done: _Done | None = None
-        self.saturated = 0
+        self._tables, self._causes, self._entries = tables, causes, entries
+        rows, self._units = tables.neurons.shape
+        rows -= tables.places
+        self.tick, self.saturated = rows * self._units, 0
+        if rows:
+            number = np.cumsum(np.where(entries < tables.places, 1, rows))
+            self._before = np.insert(number, 0, 0)
+        self._most = max(_UNITS // self._units, rows, 1)
+        self._entry = 0
+        self._vmem: Array | np.ndarray = self._placed(vmem)
+        self._found = [(causes[:0], np.zeros(0, np.int32))]
+        self._meanwhile = meanwhile
 
-    def _placed(self, vmem: np.ndarray) -> Array:
+    def _placed(self, vmem: np.ndarray) -> Int[np.ndarray, " neurons"]:
         # A unit may reach beyond the last neuron; it changes nothing there.
-        flat = _padded(np.pad(vmem.ravel(), (0, LANES)).astype(self._dtype))
-        return jax.device_put(flat, self._cpu)
+        return padded(vmem.astype(self._tables.weight.dtype), len(vmem) + LANES)
 
     def vmem(self) -> Int[np.ndarray, " neurons"]:
-        return np.asarray(self._vmem)[: len(self._order)].astype(np.int32)
+        return np.asarray(self._vmem)[: len(self._tables.order)].astype(np.int32)
 
-    def spikes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Entry and neuron of each, in order."""
-        self._take()
-        key = np.concatenate(self._keys)
-        return key >> self._bits, key & ((1 << self._bits) - 1)
+    def spikes(self) -> Iterator[np.ndarray]:
+        """Cause and neuron of each, in order."""
+        self._meanwhile()
+        return (np.concatenate(parts) for parts in zip(*self._found, strict=True))
 
     def run(self, stop: int) -> None:
         """Apply the entries before `stop`, one by one."""
         while self._entry < stop:
-            most = self._before[self._entry] + self._most
-            end = min(int(np.searchsorted(self._before, most, "right")) - 1, stop)
-            entry, row = self._rows(self._entry, end)
-            neurons, weights = (self._of_rows(table, row) for table in self._tables)
+            end, entry, row = self._rows(stop)
+            own = self._tables
+            neurons, weights = (self._of_rows(table, row) for table in (own.neurons, own.weights))
             number = np.int32(row.size * self._units)
-            with jax.default_device(self._cpu):
-                args = self._weight, self._rules, neurons, weights, number, self._vmem
-                self._vmem, flags = apply(*args, limits=self._limits)
-            self._take()  # the compiled call goes on meanwhile
-            self._entry, self._done = end, _Done(entry, neurons, flags)
+            args = own.weight, own.rules, neurons, weights, number, np.asarray(self._vmem)
+            self._vmem, flags = apply(*args, limits=own.limits)
+            self._meanwhile()  # the compiled call goes on in a thread of XLA's
+            self._entry = end
+            self._meanwhile = functools.partial(self._take, entry, neurons, flags)
 
-    def _rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of the tables for some entries: the entry of each row, and the row."""
-        entry, row = np.arange(start, stop), self._entries[start:stop]
-        if self.tick:
-            before = self._before[start : stop + 1]
-            entry = np.repeat(entry, np.diff(before))
-            row = row[entry - start] + np.arange(before[0], before[-1]) - self._before[entry]
-        return entry, row
+    def _rows(self, stop: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """The end of what one call takes of the entries; the entry of each row, and the row."""
+        start, end = self._entry, min(self._entry + self._most, stop)
+        if not self.tick:
+            return end, np.arange(start, end), self._entries[start:end]
+        most = self._before[start] + self._most
+        end = min(int(np.searchsorted(self._before, most, "right")) - 1, end)
+        before = self._before[start : end + 1]
+        entry = np.repeat(np.arange(start, end), np.diff(before))
+        row = self._entries[entry] + np.arange(before[0], before[-1]) - self._before[entry]
+        return end, entry, row
 
     def _of_rows(self, table: np.ndarray, row: np.ndarray) -> Int[np.ndarray, " units"]:
-        units = np.zeros(_length(self._most * self._units), np.int32)
+        units = _aligned(length(self._most * self._units))
         out = units[: row.size * self._units].reshape(-1, self._units)
         table.take(row, axis=0, out=out, mode="clip")
         return units
 
-    def _take(self) -> None:
-        """The spikes and cuts of the call before, in order of entry, channel, y and x."""
-        if self._done is None:
-            return
-        entry, neurons, flags = self._done
-        self._done = None
+    def _take(
+        self,
+        entry: Int[np.ndarray, " rows"],
+        neurons: Int[np.ndarray, " units"],
+        flags: Int[Array, "units 16"],
+    ) -> None:
+        """The spikes and cuts of a compiled call: from the entries, first neurons and flags."""
         found = np.asarray(flags)[: entry.size * self._units].view(np.uint64)
         seen = np.flatnonzero((found[:, 0] | found[:, 1]) != 0)
         found = found.take(seen, axis=0)
-        cut = found & ~FIRED
-        if cut.any():
-            self.saturated += int(np.bitwise_count(cut).sum())
+        if np.bitwise_or.reduce(found, axis=None) & ~FIRED:
+            self.saturated += int(np.bitwise_count(found & ~FIRED).sum())
             found &= FIRED
             fires = np.flatnonzero(found.any(axis=1))
             seen, found = seen[fires], found[fires]
-        fired = found[:, 0] | (found[:, 1] << np.uint64(4))
+        if len(seen):
+            fired = found[:, 0] | (found[:, 1] << np.uint64(4))
+            self._add(entry.take(seen // self._units), neurons.take(seen), fired)
+
+    def _add(
+        self,
+        entry: Int[np.ndarray, " units"],
+        neuron: Int[np.ndarray, " units"],
+        fired: Int[np.ndarray, " units"],
+    ) -> None:
+        """Spikes of units, in the order of entry, channel, y and x."""
+        order, first = self._tables.order, int(entry[0])
+        bits = len(order).bit_length()
+        short = (int(entry[-1]) - first + 1) << bits < 2**31
+        entry = np.left_shift(entry - first, bits, dtype=np.int32 if short else np.int64)
         keys = []
-        entry, neuron = entry[seen // self._units] << self._bits, neurons[seen]
         while len(fired):
-            lowest = fired & -fired
-            lane = LANE[np.bitwise_count(lowest - np.uint64(1))]
-            keys.append(entry | self._order[neuron + lane])
-            fired ^= lowest
+            others = fired - np.uint64(1)
+            lane = LANE.take(np.bitwise_count(fired ^ others))
+            keys.append(entry | order.take(neuron + lane))
+            fired &= others
             more = np.flatnonzero(fired != 0)
-            entry, neuron, fired = entry[more], neuron[more], fired[more]
-        if keys:
-            self._keys.append(np.sort(np.concatenate(keys), kind="stable"))
+            entry, neuron, fired = (each.take(more) for each in (entry, neuron, fired))
+        key = np.sort(np.concatenate(keys), kind="stable")
+        self._found.append((self._causes[first:].take(key >> bits), key & ((1 << bits) - 1)))
 
     def rest(self, stop: int) -> None:
         """Apply ticks up to `stop`; those without a spike at once."""
         stretch = max(_WORTH // self.tick, 1)
         while self._entry < stop:
-            vmem = self.vmem().reshape(-1, len(self._bias)).astype(np.int64)
+            rules, limits, bias = self._tables.rules, self._tables.limits, self._tables.bias
+            vmem = self.vmem().reshape(-1, len(bias)).astype(np.int64)
             most = stop - self._entry
-            ticks, vmem, cut = _skip(self._rules, self._bias, self._limits, vmem, most)
-            self._vmem = self._placed(vmem)
+            ticks, vmem, cut = _skip(rules, bias, limits, vmem, most)
+            self._vmem = self._placed(vmem.ravel())
             self._entry += ticks
             self.saturated += cut
             self.run(min(self._entry + stretch, stop))
@@ -244,13 +233,8 @@ def _skip(
     return n, after, int(np.sum(np.where((bias < 0) & (through <= n), cut, 0)))
 
 
-def _padded(values: np.ndarray) -> np.ndarray:
-    """An array of one of a few lengths, each of which is compiled for."""
-    return np.pad(values, (0, _length(len(values)) - len(values)))
-
-
-def _length(least: int) -> int:
-    size = _TABLE
-    while size < least:
-        size *= 8
-    return size
+def _aligned(size: int) -> Int[np.ndarray, " size"]:
+    """Room for 32-bit integers, at a multiple of 64 bytes, so that XLA needs no copy."""
+    room = np.empty(4 * size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + 4 * size].view(np.int32)

@@ -1,5 +1,6 @@
 """Event by event, the simulator computes what plain Python does."""
 
+import dataclasses
 import re
 
 import jax
@@ -13,6 +14,7 @@ from snnjax.hardware.dynapcnn import (
     SPECK_2F,
     Core,
     Spec,
+    _simulate_events,
     _visit,
     simulate_events,
 )
@@ -67,6 +69,7 @@ def test_random_networks_match_plain_python_event_for_event(name):
 def test_events_in_several_calls_of_the_kernel(monkeypatch):
     monkeypatch.setattr(_visit, "_UNITS", 7)
     monkeypatch.setattr(_visit, "_WORTH", 1)
+    monkeypatch.setattr(_simulate_events, "_BLOCK", 9)
     for seed in range(4):
         spec, events, period = drawn("branched", seed)
         log = run_events(spec, events, period)
@@ -115,6 +118,21 @@ def test_the_state_goes_on(make_spec):
     for a, b in zip(whole.events[-1], zip(*spikes, strict=True), strict=True):
         np.testing.assert_array_equal(a, np.concatenate(b))
     jax.tree.map(np.testing.assert_array_equal, state, whole.state)
+
+
+def test_what_is_kept_of_a_network_is_its_own():
+    spec, events, _ = drawn("branched", 7)
+    quiet = dataclasses.replace(
+        spec, layers=tuple(dataclasses.replace(c, threshold=30_000) for c in spec.layers)
+    )
+    for _ in range(2):
+        assert len(simulate_events(spec, events).events[0].time) > 0
+        assert len(simulate_events(quiet, events).events[0].time) == 0
+    # Arrays of NumPy may change in place.
+    writable = jax.tree.map(np.array, spec)
+    assert len(simulate_events(writable, events).events[0].time) > 0
+    writable.layers[0].threshold[...] = 30_000
+    assert len(simulate_events(writable, events).events[0].time) == 0
 
 
 def test_what_arrives_is_counted():
