@@ -19,7 +19,7 @@ from .._family import is_known
 from .._inputs import batch_of, in_batch, require_known_counts, require_shape, require_state
 from . import _kernel
 from ._chips import Chip
-from ._gradient import Rules, follow, in_integers
+from ._gradient import Rules, follow
 from ._map_network import lay_out
 from ._quantize import discretize_layers, with_values
 from ._sensor import Sensor
@@ -127,7 +127,8 @@ def emulate(
     require_synchronous(mapped)
     found = discretize_layers(mapped, percentile, to_int=False)
     spec = with_values(mapped, found)
-    integers = dataclasses.replace(spec, layers=tuple(map(in_integers, spec.layers)))
+    layers = jax.tree.map(lambda x: x.astype(jnp.int32), spec.layers)
+    integers = dataclasses.replace(spec, layers=layers)
     rules = [
         Rules(
             surrogate=node.neurons.settings.surrogate,

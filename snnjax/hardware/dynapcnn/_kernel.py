@@ -24,7 +24,7 @@ SUM_LIMIT = 2**24
 _EXACT = 24
 """Bits of the integers that float32 holds without gaps."""
 
-_FEW_TAPS = 32
+_FEW_TAPS = 50
 """Numbers of a kernel, over its channels and places, up to which `_by_taps` is faster."""
 
 _FAR = 2**30
@@ -40,29 +40,41 @@ class Step(NamedTuple):
         total: membrane potentials before spikes, the exact sum of the step.
     """
 
-    vmem: Int[Array, "*batch out y x"]
-    spikes: Int[Array, "*batch out y x"]
-    total: Int[Array, "*batch out y x"]
+    vmem: Int[Array, "*any"]
+    spikes: Int[Array, "*any"]
+    total: Int[Array, "*any"]
 
 
-def convolve(
-    core: Core, counts: Int[Array, "n in height width"], weight_bits: int
+def drive(
+    core: Core, counts: Int[Array, "time batch in height width"], weight_bits: int
+) -> Int[Array, "time batch out y x"]:
+    """The sum of what events and biases add to each neuron in each step; see `_convolve`."""
+    largest = _bits(counts)
+    return at_once(lambda x: _convolve(core, x, largest, weight_bits), counts)
+
+
+def _convolve(
+    core: Core,
+    counts: Int[Array, "n in height width"],
+    largest: Int[Array, ""],
+    weight_bits: int,
 ) -> Int[Array, "n out y x"]:
-    """The exact sum of weights times numbers of events, in int32; sums beyond 2^30 are cut there.
+    """The exact sum of bias and weights times numbers of events, in int32; cut at +-2^30.
 
     CPUs multiply integers slowly, so the products are taken in float32, which is exact while every
     partial sum is below 2^24. A weight is at most 2^(weight_bits-1) and a neuron has `core.fan_in`
-    of them; the bits that are left bound the number of events on an input. Where any is larger, all
-    are split into digits of that many bits, with one convolution for each digit.
+    of them; the bits that are left bound the number of events on an input. Where `largest`, their
+    bound by `_bits`, has more, all are split into digits of that many bits, with one convolution
+    for each digit.
     """
     digit = _EXACT - (weight_bits - 1) - (core.fan_in - 1).bit_length()
     if digit < 1:
-        return _cut(*_in_integers(core, counts))
+        return _with_bias(core, _cut(*_in_integers(core, counts)))
     weight, most = core.weight.astype(jnp.float32), (1 << digit) - 1
     product = _by_taps if math.prod(weight.shape[1:]) <= _FEW_TAPS else convolution
 
-    def one(rest: Int[Array, "n in height width"]) -> Float[Array, "n out y x"]:
-        return product(core, (rest & most).astype(jnp.float32), weight)
+    def one(rest: Int[Array, "n inputs"]) -> Float[Array, "n out y x"]:
+        return product(core, (rest & most).astype(jnp.float32).reshape(counts.shape), weight)
 
     def more(carry: Any) -> Any:
         rest, shift, exact, nearly = carry
@@ -71,14 +83,17 @@ def convolve(
         nearly = nearly + jnp.ldexp(part, jnp.broadcast_to(shift, part.shape))
         return rest >> digit, shift + digit, exact, nearly
 
-    first = one(counts)
+    def in_digits(first: Int[Array, "n out y x"]) -> Int[Array, "n out y x"]:
+        start = (flat(counts) >> digit, jnp.int32(digit), first, first.astype(jnp.float32))
+        _, _, *sums = while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
+        return _cut(*sums)
 
-    def in_digits() -> Int[Array, "n out y x"]:
-        start = (counts >> digit, jnp.int32(digit), first.astype(jnp.int32), first)
-        _, _, exact, nearly = while_loop(lambda carry: jnp.any(carry[0] != 0), more, start)
-        return _cut(exact, nearly)
+    first = _with_bias(core, one(flat(counts)).astype(jnp.int32))
+    return _replaced(largest > most, in_digits, first)
 
-    return lax.cond(jnp.any(counts > most), in_digits, lambda: first.astype(jnp.int32))
+
+def _with_bias(core: Core, drive: Int[Array, "n out y x"]) -> Int[Array, "n out y x"]:
+    return drive if core.bias is None else drive + core.bias[:, None, None]
 
 
 def _by_taps(
@@ -86,14 +101,26 @@ def _by_taps(
 ) -> Float[Array, "n out y x"]:
     """The convolution of a core, one product of numbers for each tap of the kernel.
 
-    XLA's convolution on CPUs wants many channels; with one and 5 by 5 taps it took 8 times as long.
+    XLA's convolution on CPUs wants many channels; with one and 5 by 5 taps it took 9 times as long.
+    Each phase of the stride is apart, with rows as long as all taps need, so that the outputs of a
+    map see one run of numbers at a tap. What they see beyond the ends of rows is left out.
     """
-    seen = _seen(core, x)
+    (kernel_y, kernel_x), (up, right) = core.kernel_size, core.stride
+    height, width = core.output_shape[1:]
+    rows, row = height + (kernel_y - 1) // up + 1, width + (kernel_x - 1) // right
+    sizes = zip(core.padding, x.shape[2:], (rows * up, row * right), strict=True)
+    around = [(before, padded - size - before, 0) for before, size, padded in sizes]
+    x = lax.pad(x, jnp.float32(0), [(0, 0, 0), (0, 0, 0), *around])
+    phases = x.reshape(*x.shape[:2], rows, up, row, right).transpose(0, 1, 3, 5, 2, 4)
+    phases = phases.reshape(*phases.shape[:4], rows * row)
 
-    def tap(channel: int, i: int, j: int) -> Float[Array, "n out y x"]:
-        return weight[:, channel, i, j][:, None, None] * seen(i, j)[:, channel][:, None]
+    def tap(channel: int, i: int, j: int) -> Float[Array, "n out run"]:
+        start = i // up * row + j // right
+        seen = phases[:, None, channel, i % up, j % right, start : start + height * row]
+        return weight[:, channel, i, j][:, None] * seen
 
-    return sum(itertools.starmap(tap, np.ndindex(weight.shape[1:])), start=jnp.float32(0))
+    runs = sum(itertools.starmap(tap, np.ndindex(weight.shape[1:])), start=jnp.float32(0))
+    return runs.reshape(*runs.shape[:2], height, row)[..., :width]
 
 
 def _by_products(
@@ -118,6 +145,11 @@ def _seen(
     (height, width), (up, right) = core.output_shape[1:], core.stride
     x = jnp.pad(x, [(0, 0), (0, 0), *((p, p) for p in core.padding)])
     return lambda i, j: x[:, :, i::up, j::right][..., :height, :width]
+
+
+def flat(x: Num[Array, "*batch channels y x"]) -> Num[Array, "*batch all"]:
+    """The numbers of maps side by side."""
+    return x.reshape(*x.shape[:-3], math.prod(x.shape[-3:]))
 
 
 def at_once(f: Callable[[Array], Array], x: Array) -> Array:
@@ -155,7 +187,8 @@ def _in_integers(core: Core, counts: Int[Array, "n in height width"]) -> tuple[A
 def convolution(core: Core, x: Array, weight: Array) -> Array:
     """The convolution of a core in the precision of `x` and `weight`; `core` gives the sizes."""
     if core.kernel_size == core.input_shape[1:] and core.padding == (0, 0):
-        return jnp.einsum("ncyx,fcyx->nf", x, weight, precision="highest")[..., None, None]
+        sums = jnp.einsum("ni,fi->nf", flat(x), flat(weight), precision="highest")
+        return sums[..., None, None]
     if jax.default_backend() != "cpu":
         return _by_products(core, x, weight)
     return lax.conv_general_dilated(
@@ -168,28 +201,15 @@ def convolution(core: Core, x: Array, weight: Array) -> Array:
     )
 
 
-def charge(
-    core: Core, vmem: Int[Array, "*batch out y x"], drive: Int[Array, "*batch out y x"]
-) -> Int[Array, "*batch out y x"]:
-    """The exact sum vmem + drive + bias."""
-    total = vmem + drive
-    return total if core.bias is None else total + core.bias[:, None, None]
-
-
 def left(total: Int[Array, "*any"], state_bits: int) -> Bool[Array, "*any"]:
     """Whether integers are outside of that many bits."""
     low, high = bounds(state_bits)
     return (total < low) | (total > high)
 
 
-def fire(
-    core: Core,
-    vmem: Int[Array, "*batch out y x"],
-    drive: Int[Array, "*batch out y x"],
-    state_bits: int,
-) -> Step:
+def fire(core: Core, vmem: Int[Array, "*any"], drive: Int[Array, "*any"], state_bits: int) -> Step:
     """One step of the neurons: the exact sum, spikes, reset, cut to the bits, lower bound."""
-    total = charge(core, vmem, drive)
+    total = vmem + drive
     spikes = _spikes(core, total)
     if core.reset == "zero":
         vmem = jnp.where(spikes > 0, 0, total)
@@ -201,7 +221,7 @@ def fire(
     return Step(vmem, spikes, total)
 
 
-def _spikes(core: Core, total: Int[Array, "*batch out y x"]) -> Int[Array, "*batch out y x"]:
+def _spikes(core: Core, total: Int[Array, "*any"]) -> Int[Array, "*any"]:
     fires = total >= core.threshold
     if core.max_spikes == 1:
         return fires.astype(jnp.int32)
@@ -259,21 +279,36 @@ def synops(core: Core, counts: Int[Array, "*any in height width"]) -> jax.Array:
     return jnp.sum(counts.sum(axis=-3) * fan_out(core), axis=(-2, -1))
 
 
+def _replaced(wrong: Bool[Array, ""], right: Callable[[Array], Array], x: Array) -> Array:
+    """`x`, or `right(x)` if it is wrong.
+
+    XLA on CPUs copies an array that `lax.cond` passes on, and leaves that of a loop where it is.
+    """
+    return while_loop(lambda carry: carry[0], lambda carry: (False, right(carry[1])), (wrong, x))[1]
+
+
+def _bits(x: Int[Array, "time batch channels y x"]) -> Int[Array, ""]:
+    """A bound of numbers of at least 0, less than twice the largest: all bits of any of them.
+
+    XLA on CPUs takes eight times as long to find the largest integer.
+    """
+    of_each = lax.reduce(flat(x), jnp.zeros((), x.dtype), lax.bitwise_or, (2,))
+    return jnp.max(of_each, initial=0)
+
+
 def sums_wrap(
     x: Int[Array, "time batch channels y x"], axis: tuple[int, ...]
 ) -> Bool[Array, " batch"]:
     """Whether any sum of numbers above 0 over some axes, time among them, leaves 32 bits.
 
-    The largest number bounds the sums. Sums of floats, which are slower, are taken only where that
-    does not suffice.
+    A bound of the numbers bounds the sums. Sums of floats, which are slower, are taken only where
+    that does not suffice.
     """
     most = 2.0**31 - 2.0**11  # clear of what rounding a sum to float32 may hide
     summed = math.prod(x.shape[i] for i in axis)
-    unknown = jnp.max(x, initial=0) > int(most) // max(summed, 1)
 
-    def look(_: Any) -> Any:
+    def look(_: Array) -> Bool[Array, " batch"]:
         total = jnp.sum(x, axis=axis, dtype=jnp.float32)
-        return False, jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
+        return jnp.any(total >= most, axis=tuple(range(1, total.ndim)))
 
-    start = (unknown, jnp.zeros(x.shape[1], bool))
-    return while_loop(lambda carry: carry[0], look, start)[1]
+    return _replaced(_bits(x) > int(most) // max(summed, 1), look, jnp.zeros(x.shape[1], bool))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -187,7 +188,7 @@ class Course(NamedTuple):
 
     Attributes:
         counts: events that arrive.
-        drive: sum of what they add to each neuron.
+        drive: sum of what they and the bias add to each neuron.
         spikes: spikes of each neuron.
         vmem: membrane potentials after reset and lower bound; None unless recorded.
         saturated: number of sums that left the bits of a potential.
@@ -301,15 +302,19 @@ def _evolve(
     vmem: Int[Array, "batch out y x"],
     record: bool,
 ) -> Course:
-    """One convolution over all steps, then the neurons step by step."""
-    drive = _kernel.at_once(lambda x: _kernel.convolve(core, x, chip.weight_bits), counts)
+    """One convolution over all steps, then the neurons, step by step and side by side.
+
+    XLA's loops on CPUs are several times as slow over rows as short as those of a map.
+    """
+    drive = _kernel.drive(core, counts, chip.weight_bits)
 
     def step(before: Array, drive: Array) -> tuple[Array, Any]:
         after = _kernel.fire(core, before, drive, chip.state_bits)
-        left = _kernel.left(after.total, chip.state_bits)
-        saturated = jnp.sum(left, axis=(-3, -2, -1), dtype=jnp.int32)
-        beyond = jnp.any(jnp.abs(after.total) > _kernel.SUM_LIMIT, axis=(-3, -2, -1))
+        saturated = jnp.sum(_kernel.left(after.total, chip.state_bits), axis=-1, dtype=jnp.int32)
+        beyond = jnp.any(jnp.abs(after.total) > _kernel.SUM_LIMIT, axis=-1)
         return after.vmem, (after.spikes, after.vmem if record else None, saturated, beyond)
 
-    end, (spikes, states, saturated, beyond) = scan(step, vmem, drive)
+    end, (spikes, states, saturated, beyond) = scan(step, *map(_kernel.flat, (vmem, drive)))
+    apart = lambda x: x.reshape(*x.shape[:-1], *core.output_shape)  # noqa: E731
+    spikes, states, end = jax.tree.map(apart, (spikes, states, end))
     return Course(counts, drive, spikes, states, saturated, beyond, end)

@@ -153,7 +153,7 @@ def test_drives_are_exact_to_where_they_saturate(shape, most):
     counts = rng.integers(0, most + 1, (4, *shape))
     counts[0] = most
     core = Core(weight, input_shape=(channels, *size), padding=(1, 1), stride=(2, 2))
-    found = jax.jit(lambda x: _kernel.convolve(core, x, 8))(jnp.asarray(counts, jnp.int32))
+    found = jax.jit(lambda x: _kernel.drive(core, x[None], 8)[0])(jnp.asarray(counts, jnp.int32))
     padded = np.pad(counts, ((0, 0), (0, 0), (1, 1), (1, 1)))
     height, width = size
     want = np.zeros(found.shape, np.int64)
@@ -233,9 +233,9 @@ def test_numbers_of_events_beyond_32_bits_are_refused():
 def test_kernels_larger_than_any_chips_are_exact_too():
     shape = (2**10, 9, 9)  # 82,944 weights: their sum alone is beyond what float32 holds
     core = Core(np.full((1, *shape), 127), input_shape=shape)
-    counts = np.ones((1, *shape), int)
-    counts[0, 0, 0, 0] = 2
-    assert _kernel.convolve(core, jnp.asarray(counts, jnp.int32), 8).item() == 127 * (82944 + 1)
+    counts = np.ones((1, 1, *shape), int)
+    counts[0, 0, 0, 0, 0] = 2
+    assert _kernel.drive(core, jnp.asarray(counts, jnp.int32), 8).item() == 127 * (82944 + 1)
 
 
 # --- calls ----------------------------------------------------------------------------------
@@ -415,3 +415,23 @@ def test_convolutions_by_products_of_matrices(name):
         weight = jnp.asarray(core.weight, jnp.float32)
         found = _kernel._by_products(core, x, weight)
         np.testing.assert_array_equal(found, _kernel.convolution(core, x, weight))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [
+        ((5, 5), (2, 2), (2, 2), (28, 28)),
+        ((3, 2), (1, 1), (0, 0), (5, 4)),
+        ((1, 1), (4, 4), (0, 0), (7, 6)),  # most places are seen by no neuron
+        ((2, 4), (4, 1), (0, 3), (9, 4)),  # nor is the last row
+        ((4, 3), (2, 4), (3, 2), (3, 2)),
+    ],
+)
+def test_convolutions_by_taps(kernel, stride, padding, size):
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-128, 128, (3, 2, *kernel))
+    core = Core(weight, input_shape=(2, *size), stride=stride, padding=padding)
+    x = jnp.asarray(rng.integers(0, 200, (4, *core.input_shape)), jnp.float32)
+    weight = jnp.asarray(weight, jnp.float32)
+    by_taps = jax.jit(lambda x: _kernel._by_taps(core, x, weight))
+    np.testing.assert_array_equal(by_taps(x), _kernel.convolution(core, x, weight))
