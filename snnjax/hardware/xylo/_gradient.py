@@ -120,7 +120,8 @@ def _back(
     def step(carry: tuple[Currents, FloatArray], at: Any) -> tuple[Any, Any]:
         (charge, vmem), (grad, charged, slope) = carry, at
         vmem, spikes = _after_reset(p, grad, charge, vmem)
-        high = jnp.where(slope < jnp.inf, vmem + slope * (spikes - p.threshold * vmem), 0)
+        high = vmem + slope * (spikes - p.threshold * vmem)
+        high = jnp.where(slope == jnp.inf, 0, high)
         isyn = _after_decay(grad, charge, high)
         charge = tuple(
             jnp.where(jnp.abs(x) < chip.max_state, (1 - part) * d, 0)
