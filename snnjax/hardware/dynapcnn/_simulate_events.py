@@ -101,40 +101,26 @@ def simulate_events(
     biased = [core.name for core in cores if core.tables.bias.size]
     ticks = _ticks(biased, events, bias_period, start, duration)
     times, fed, tick_causes = _merged(spec, events, ticks)
-    numbers: dict[int | None, np.ndarray] = {None: count(fed.place, fed.shape)}
-    vmem = [core.vmem for core in cores] if state is None else [*map(np.asarray, state.vmem)]
-    blocks = []
+    start_of = [core.vmem for core in cores] if state is None else map(np.asarray, state.vmem)
+    layers = [Layer(vmem) for vmem in start_of]
     for first in range(0, max(len(times), 1), _BLOCK):
         now = slice(*np.searchsorted(fed.cause, (first, first + _BLOCK)))
         part = Flow((fed.cause[now] - first).astype(np.int32), fed.place[now], fed.shape)
         ticking = tick_causes[slice(*np.searchsorted(tick_causes, (first, first + _BLOCK)))]
-        layers = through(cores, vmem, times[first : first + _BLOCK], part, ticking - first)
-        vmem = [layer.vmem for layer in layers]
-        blocks.append(layers)
-    parts = [*zip(*blocks, strict=True)]
-    del blocks, layers
-    whole = [_joined(parts.pop(0)) for _ in cores]  # with room for one layer twice, not for all
-    numbers.update((i, layer.counts) for i, layer in enumerate(whole))
+        through(cores, layers, times[first : first + _BLOCK], part, ticking - first)
+    numbers: dict[int | None, np.ndarray] = {None: count(fed.place, fed.shape)}
+    numbers.update((i, layer.counts) for i, layer in enumerate(layers))
     return EventTrace(
-        events=tuple(layer.events for layer in whole),
-        counts=tuple(layer.counts for layer in whole),
+        events=tuple(layer.events() for layer in layers),
+        counts=tuple(layer.counts for layer in layers),
         arrived=tuple(arrived(numbers, core.sources) for core in cores),
-        saturated=tuple(layer.saturated for layer in whole),
+        saturated=tuple(layer.saturated for layer in layers),
         waiting=tuple(
             int(np.count_nonzero(layer.vmem >= core.tables.rules.threshold))
-            for layer, core in zip(whole, cores, strict=True)
+            for layer, core in zip(layers, cores, strict=True)
         ),
-        state=SimState(tuple(jax.device_put(vmem))),
+        state=SimState(tuple(jax.device_put([layer.vmem for layer in layers]))),
     )
-
-
-def _joined(parts: Sequence[Layer]) -> Layer:
-    """A layer on all causes, from blocks of them."""
-    if len(parts) == 1:
-        return parts[0]
-    events = Events(*map(np.concatenate, zip(*(part.events for part in parts), strict=True)))
-    counts = np.sum([part.counts for part in parts], axis=0)
-    return Layer(events, counts, parts[-1].vmem, sum(part.saturated for part in parts))
 
 
 def _ticks(

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -76,51 +76,63 @@ def _kept(same: _Same) -> tuple[Ready, ...]:
     )
 
 
-class Layer(NamedTuple):
-    """Events and end of a layer, as in EventTrace."""
+class Layer:
+    """A layer after some of its events.
 
-    events: Events
-    counts: Int[np.ndarray, "out y x"]
-    vmem: Int[np.ndarray, "out y x"]
-    saturated: int
+    Attributes:
+        counts: number of spikes of each neuron.
+        vmem: the membrane potentials.
+        saturated: number of times that one was cut.
+    """
+
+    def __init__(self, vmem: Int[np.ndarray, "out y x"]) -> None:
+        self._events: list[Events] = []
+        self.counts, self.vmem, self.saturated = np.zeros(vmem.shape, np.int64), vmem, 0
+
+    def add(self, run: _visit.Run, times: Int[np.ndarray, " causes"]) -> None:
+        """Go on by a run, with the times of its causes."""
+        place = run.neuron.astype(np.intp)  # an index of another kind is made anew for each use
+        at = (index.take(place) for index in _indices(run.vmem.shape))
+        self._events.append(Events(times.take(run.cause), *at))
+        self.counts += count(place, run.vmem.shape)
+        self.vmem = run.vmem
+        self.saturated += run.saturated
+
+    def events(self) -> Events:
+        """All spikes."""
+        if len(self._events) == 1:
+            return self._events[0]
+        return Events(*map(np.concatenate, zip(*self._events, strict=True)))
 
 
 def through(
     cores: Sequence[Ready],
-    vmem: Sequence[np.ndarray],
+    layers: Sequence[Layer],
     times: Int[np.ndarray, " causes"],
     fed: Flow,
     ticks: Int[np.ndarray, " ticks"],
-) -> list[Layer]:
-    """All layers on some causes.
+) -> None:
+    """Some causes go through all layers.
 
     Args:
         cores: as `ready` gives them.
-        vmem: membrane potentials to begin with, of each layer.
+        layers: one for each of them; they go on.
         times: of the causes; their numbers count from 0.
         fed: the input, as it reaches the first cores.
         ticks: the causes that are ticks of the biases, ascending.
     """
     sent: dict[int | None, Flow] = {None: fed}
-    layers: list[Layer] = []
-    run = None
-
-    def add() -> None:
-        """Add the layer before, while the first compiled call of the next one goes on."""
-        if run is None:
-            return
-        cause, place, shape = sent[len(layers)]
-        place = place.astype(np.intp)  # an index of another kind is made anew for each use
-        at = (index.take(place) for index in _indices(shape))
-        events = Events(times.take(cause), *at)
-        layers.append(Layer(events, count(place, shape), run.vmem, run.saturated))
-
-    for i, core in enumerate(cores):
+    add: Callable[[], None] = _nothing
+    for i, (core, layer) in enumerate(zip(cores, layers, strict=True)):
         arriving = _arriving(sent, core.sources, core.input_shape)
-        run = _visit.run(core.tables, vmem[i], *arriving, ticks, add)
+        run = _visit.run(core.tables, layer.vmem, *arriving, ticks, meanwhile=add)
         sent[i] = Flow(run.cause, run.neuron, run.vmem.shape)
+        add = functools.partial(layer.add, run, times)
     add()
-    return layers
+
+
+def _nothing() -> None:
+    """The work that is left before the first layer."""
 
 
 def count(place: np.ndarray, shape: Shape) -> Int[np.ndarray, "channels y x"]:
