@@ -2,11 +2,13 @@
 
 With `jax.vmap` around it, `x @ weight.T` has two leading axes, time and batch. Its gradient by the
 weight is a sum over both, for which XLA transposes a whole array; for a sum over one axis it does
-not. So the product is a primitive that notes that more axes are mapped, and makes one of all. On a
-mesh it is that of JAX: one axis of time and batch could not be split as the batch is.
+not. So the product is a primitive that notes that more axes are mapped, and makes one of all. With
+several devices it is that of JAX: one axis of time and batch cannot be split as the batch is. It is
+none of the products that `jax.checkpoint_policies.dots_saveable` stores.
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -24,7 +26,7 @@ def product(
     x: Float[Array, "*any inputs"], weight: Float[Array, "outputs inputs"]
 ) -> Float[Array, "*any outputs"]:
     """x @ weight.T."""
-    if is_mesh():
+    if not _is_one_device():
         return x @ weight.T
     kind = jnp.result_type(x, weight)
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
@@ -36,13 +38,18 @@ def summed_products(
 ) -> Float[Array, "n m"]:
     """The sum of x[..., :, None] * y[..., None, :] over all leading axes."""
     leading = tuple(range(x.ndim - 1))
-    if not is_mesh():
+    if _is_one_device():
         x, y, leading = _rows(x), _rows(y), (0,)
     return lax.dot_general(x, y, ((leading, leading), ((), ())), precision=precision)
 
 
+def _is_one_device() -> bool:
+    # Arrays may be split with no mesh set, which a program sees only once it is compiled.
+    return jax.device_count() == 1 and not is_mesh()
+
+
 def _rows(x: FloatArray) -> Float[Array, "rows n"]:
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _bind(x: FloatArray, weight: FloatArray, precision: Any) -> FloatArray:

@@ -86,6 +86,13 @@ def test_numbers_of_other_kinds_and_precisions(arrays):
     assert equation.params["precision"] == "highest"
 
 
+@pytest.mark.parametrize("shape", [(0, 5), (4, 0), (0, 0), (5,), (0,)])
+def test_sizes_of_zero_and_one_vector(shape):
+    weight = jnp.ones((6, shape[-1]))
+    made = jax.value_and_grad(functools.partial(loss, product), (0, 1))(jnp.ones(shape), weight)
+    close(made, jax.value_and_grad(functools.partial(loss, plain), (0, 1))(jnp.ones(shape), weight))
+
+
 def test_symbolic_sizes(arrays):
     (batch,) = jax.export.symbolic_shape("batch")
     x = jax.ShapeDtypeStruct((batch, T, N), jnp.float32)

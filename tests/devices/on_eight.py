@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import PartitionSpec as P
+from jax.sharding import NamedSharding, PartitionSpec as P
 
 from snnjax import DSRIF, DSRLIF, LIF, Sequential, nn, quant, record, run_chunked, transforms
 from snnjax.hardware.xylo.frontend import Audio3, Imu
@@ -83,6 +83,27 @@ def test_a_network_that_is_on_no_mesh_yet():
         found = jax.jit(values_and_gradients(f))(params, shard(batch_of(3), mesh, "data"))
     for want, got in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
         np.testing.assert_allclose(np.asarray(got), want, rtol=0, atol=1e-5 * np.abs(want).max())
+
+
+@pytest.mark.quick
+def test_arrays_that_are_split_with_no_mesh_set_are_not_gathered():
+    layers = (
+        eqx.nn.Linear(4, 8, key=jax.random.key(0)),
+        LIF(8),
+        eqx.nn.Linear(8, 3, key=jax.random.key(1)),
+    )
+    model = Sequential(*layers, LIF(3))
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    x = jax.device_put(jnp.ones((16, 5, 4)), NamedSharding(mesh, P("data")))
+    arrays, static = eqx.partition(model, eqx.is_inexact_array)
+    arrays = jax.device_put(arrays, NamedSharding(mesh, P()))
+
+    def loss(arrays, x):
+        return jax.vmap(eqx.combine(arrays, static))(x)[0].sum()
+
+    text = jax.jit(jax.grad(loss)).lower(arrays, x).compile().as_text()
+    assert "all-reduce" in text
+    assert not re.search("all-gather|all-to-all|collective-permute", text)
 
 
 def network(**settings):

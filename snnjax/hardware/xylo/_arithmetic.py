@@ -143,5 +143,5 @@ def fire(vmem: FloatArray, threshold: FloatArray, most: FloatArray | float) -> F
         most: the number at which a neuron stops.
     """
     # Half a unit more keeps the quotient clear of the whole numbers, so no rounding can change it.
-    quotient = jnp.floor((vmem + 0.5) * (1 / threshold))
+    quotient = jnp.floor((vmem + 0.5) / threshold)
     return jnp.where(vmem >= threshold, jnp.minimum(quotient, most), 0)

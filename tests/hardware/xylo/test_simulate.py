@@ -346,3 +346,19 @@ def test_what_is_not_recorded_is_none_and_the_rest_is_the_same(make_spec):
     assert short.spikes is short.vmem is short.isyn is short.isyn_out is None
     absent = {"spikes": None, "vmem": None, "isyn": None, "isyn_out": None}
     assert_trees_equal(short, whole._replace(**absent))
+
+
+@pytest.mark.parametrize("bits", [16, 23])
+def test_spikes_are_the_whole_thresholds_in_a_potential(bits):
+    most = 2 ** (bits - 1) - 1
+    counts = np.arange(1, 32)[:, None]
+    threshold = np.random.default_rng(0).integers(1, most, 2000) // counts
+    threshold = np.maximum(threshold, 2)
+    vmem = counts * threshold
+    fired = lambda vmem: _arithmetic.fire(jnp.float32(vmem), jnp.float32(threshold), 31.0)  # noqa: E731
+    inside = vmem <= most
+    assert inside.mean() > 0.9
+    np.testing.assert_array_equal(fired(vmem)[inside], np.broadcast_to(counts, vmem.shape)[inside])
+    np.testing.assert_array_equal(
+        fired(vmem - 1)[inside], np.broadcast_to(counts - 1, vmem.shape)[inside]
+    )
