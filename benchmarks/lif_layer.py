@@ -1,10 +1,10 @@
 """The time of one layer, Linear and neurons, beside a loop by hand.
 
 The reference is `_reference.reference`: the product and leaky neurons without trained decays, time
-first, with a backward pass written out. Forward and backward is the output and the gradients with
-respect to the input and to every parameter. "product alone" is x @ weight.T of the whole batch,
-"lax.scan" the kernel of LIF in a bare `jax.lax.scan`, differentiated by jax alone, and "Linear" the
-layer without neurons.
+first, with a backward pass written out. All get the same arrays, with the batch after the time.
+Forward and backward is the output and the gradients with respect to the input and to every
+parameter. "product alone" is x @ weight.T of the whole batch, "lax.scan" the kernel of LIF in a
+bare `jax.lax.scan`, differentiated by jax alone, and "Linear" the layer without neurons.
 """
 
 import functools
@@ -14,7 +14,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from snnjax.neurons import lif, recurrent
 from snnjax.nn import LIF, Leaky, Sequential
@@ -51,18 +50,18 @@ def _calls(steps: int, batch: int, neurons: int, options: dict[str, Any]) -> dic
     key = jax.random.key(0)
     linear = eqx.nn.Linear(neurons, neurons * options.get("synapses", 1), use_bias=False, key=key)
     network = Sequential(linear, LIF(neurons, key=key, **options))
-    x = jax.random.bernoulli(key, 0.1, (batch, steps, neurons)).astype(float)
+    x = jax.random.bernoulli(key, 0.1, (steps, batch, neurons)).astype(float)
     arrays, static = eqx.partition(network, eqx.is_inexact_array)
 
     def of_batch(function: Callable[..., Any]) -> Call:
         def call(arrays: Any, x: jax.Array) -> jax.Array:
-            return jax.vmap(functools.partial(function, eqx.combine(arrays, static)))(x)
+            return jax.vmap(functools.partial(function, eqx.combine(arrays, static)), 1, 1)(x)
 
         return call, (arrays, x)
 
     neuron = Leaky(linear.out_features, ALPHA)
     return {
-        "reference": (reference, (linear.weight, jnp.swapaxes(x, 0, 1))),
+        "reference": (reference, (linear.weight, x)),
         "product alone": (lambda weight, x: x @ weight.T, (linear.weight, x)),
         "Linear": of_batch(lambda network, x: Sequential(network.layers[0])(x)[0]),
         "Linear + lax.scan": of_batch(_scanned),
