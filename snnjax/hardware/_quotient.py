@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 
 def quotient(x: ArrayLike, y: ArrayLike) -> Float[Array, "..."]:

@@ -194,7 +194,10 @@ def loop(
     recurrent: bool,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """A loop over the steps of a batch, which nobody differentiates."""
+    """A loop over the steps of a batch, with no derivative of its own.
+
+    On a GPU it is one kernel, unless the population is recurrent.
+    """
     if recurrent or not _time_loop.has_kernels():
         return loop_over_time(step, state, inputs, reverse=reverse)
 
